@@ -1,0 +1,41 @@
+/* What people and programs read, as JSON text (INTERFACE sections 6 and 7): one place for the command line, app:task and the rest.
+ * Any thread; each call takes its own snapshot. */
+#ifndef TK_ENGINE_VIEW_H
+#define TK_ENGINE_VIEW_H
+#include "engine/engine.h"
+
+enum { TK_INSTANCES_DEFAULT, TK_INSTANCES_FAILED, TK_INSTANCES_ALL, TK_INSTANCES_NONE };
+/* The task as one JSON object (section 6). TK_E_NOT_FOUND names the id. */
+int tk_view_task(tk_engine *engine, const tk_id *id, int instances, tk_buf *out, tk_err *err);
+
+typedef struct tk_task_filter {
+  int status;                     /* -1: any */
+  tk_slice name, ns, tag;         /* empty: any */
+  bool show_internal;             /* namespace "tasker" */
+  int64_t since_us, until_us;     /* created in [since, until); 0: open */
+  size_t limit;                   /* 0: 100 */
+  uint64_t cursor;                /* task number to go on below; 0: from the newest */
+  bool steps;                     /* whole tasks; false: without steps, results, context */
+} tk_task_filter;
+/* A JSON array of tasks, newest first (summaries unless filter.steps). *next: cursor of the next page, 0 at the end. */
+int tk_view_tasks(tk_engine *engine, const tk_task_filter *filter, tk_buf *out, uint64_t *next, tk_err *err);
+int tk_view_count(tk_engine *engine, const tk_task_filter *filter, uint64_t *count, tk_err *err);
+/* Events with seq > after as a JSON array, at most limit (0: all). *last: seq of the last one given, or `after`. */
+int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last, tk_err *err);
+/* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool}], the current content of each version. */
+int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
+int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err);      /* section 10, CLI: stats --json */
+/* Status of one task without the rest: for wait. */
+int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *err);
+/* An id by text: whole, or a unique beginning or end of 6 or more characters, or "@last". not_found; invalid when ambiguous. */
+int tk_view_find_id(tk_engine *engine, tk_slice text, tk_id *out, tk_err *err);
+
+/* For a running step, lazily: the context; the results (error, inputs, progress) of a step by index. JSON text into out;
+ * *present false: null. */
+int tk_view_context(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err);
+enum { TK_VIEW_RESULTS, TK_VIEW_ERROR, TK_VIEW_INPUTS, TK_VIEW_PROGRESS };
+int tk_view_step_payload(tk_engine *engine, uint64_t task_no, uint32_t step, int which, bool *present, tk_buf *out, tk_err *err);
+/* The cold fields of a task as a JSON object: initiator, source_system, reason, tags, scheduled_at ... (for `task` in a step). */
+int tk_view_info(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err);
+
+#endif

@@ -1,0 +1,100 @@
+/* The log as JSON. An event as stored names its task by number and its step by index; their names are looked up here. */
+#include "base/alloc.h"
+#include "engine/view_read.h"
+
+/* Neighbours in the log are mostly of the same few hundred tasks; the table is direct-mapped by task number: it cannot grow. */
+#define SEEN_TASKS 1024
+
+typedef struct seen_task {
+  uint64_t task_no;               /* 0: free */
+  tk_id id;
+  const tk_graph *graph;          /* borrows from the engine's cache */
+} seen_task;
+
+typedef struct log_walk {
+  tk_reading reading;
+  tk_err *err;
+  int code;
+  tk_json_writer w;
+  size_t limit, count;            /* limit 0: none */
+  uint64_t last;
+  seen_task *seen;
+} log_walk;
+
+static const seen_task *task_of(log_walk *walk, uint64_t task_no) {
+  seen_task *seen = &walk->seen[task_no % SEEN_TASKS];
+  if (seen->task_no == task_no) return seen;
+  tk_task *task;
+  tk_task_info info;
+  tk_arena_reset(&walk->reading.arena);
+  walk->code = tk_reading_task(&walk->reading, task_no, &task, &info, walk->err);
+  if (walk->code) return NULL;
+  *seen = (seen_task){task_no, info.id, task->graph};
+  return seen;
+}
+
+/* data is always an object; the error payload of a failure is its first member. */
+static int put_data(log_walk *walk, const tk_log_event *event) {
+  tk_json_writer *w = &walk->w;
+  tk_json_key(w, "data");
+  if (!event->payload) {
+    tk_json_put_raw(w, event->data.size ? event->data : tk_slice_str("{}"));
+    return 0;
+  }
+  tk_json_object(w);
+  tk_json_key(w, "error");
+  int code = tk_reading_put_payload(&walk->reading, w, event->payload, walk->err);
+  if (event->data.size > 2) {
+    tk_slice members = {event->data.data + 1, event->data.size - 2};
+    tk_json_put_raw(w, members);
+  }
+  tk_json_object_end(w);
+  return code;
+}
+
+static bool visit_event(void *context, const tk_log_event *event) {
+  log_walk *walk = context;
+  tk_json_writer *w = &walk->w;
+  const seen_task *seen = task_of(walk, event->task_no);
+  if (!seen) return false;
+  tk_json_object(w);
+  tk_json_key(w, "seq");
+  tk_json_put_int(w, (int64_t)event->seq);
+  tk_json_key(w, "at");
+  tk_json_put_time(w, event->at_us);
+  tk_json_key(w, "event");
+  tk_json_put_cstr(w, tk_log_kind_name(event->kind));
+  tk_json_key(w, "task_id");
+  tk_reading_put_id(w, &seen->id);
+  tk_json_key(w, "step");
+  if (event->step < seen->graph->step_count) tk_json_put_str(w, seen->graph->steps[event->step].name);
+  else tk_json_put_null(w);
+  tk_json_key(w, "attempt");
+  if (event->attempt) tk_json_put_int(w, event->attempt);
+  else tk_json_put_null(w);
+  walk->code = put_data(walk, event);
+  tk_json_object_end(w);
+  walk->last = event->seq;
+  walk->count++;
+  return walk->code == 0 && walk->count != walk->limit;
+}
+
+int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last, tk_err *err) {
+  size_t start = out->size;
+  log_walk walk = {.err = err, .w = tk_json_to(out), .limit = limit, .last = after};
+  uint64_t task_no = 0;
+  int code = tk_reading_open(&walk.reading, engine, err);
+  if (!code && task) code = tk_reading_task_no(&walk.reading, task, &task_no, err);
+  if (!code) {
+    walk.seen = tk_calloc(SEEN_TASKS, sizeof *walk.seen);
+    tk_json_array(&walk.w);
+    code = tk_snap_each_event(walk.reading.snap, after, task_no, visit_event, &walk, err);
+    if (!code) code = walk.code;
+    tk_json_array_end(&walk.w);
+    tk_free(walk.seen);
+  }
+  tk_reading_close(&walk.reading);
+  if (code) out->size = start;
+  *last = code ? after : walk.last;
+  return code;
+}

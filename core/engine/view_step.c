@@ -1,0 +1,66 @@
+/* What a running step reads of its task when it first touches it: each piece alone, so that a long chain does not read all that
+ * came before. */
+#include "engine/view_read.h"
+
+int tk_view_context(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err) {
+  tk_reading reading;
+  tk_task *task;
+  tk_task_info info;
+  int code = tk_reading_open(&reading, engine, err);
+  if (!code) code = tk_reading_task(&reading, task_no, &task, &info, err);
+  if (!code) {
+    tk_slice context = info.context.size ? info.context : tk_slice_str("{}");
+    tk_buf_append(out, context.data, context.size);
+  }
+  tk_reading_close(&reading);
+  return code;
+}
+
+static uint64_t payload_of(const tk_step *step, int which) {
+  switch (which) {
+    case TK_VIEW_RESULTS: return step->results;
+    case TK_VIEW_ERROR: return step->error;
+    case TK_VIEW_INPUTS: return step->inputs;
+    default: return step->progress;
+  }
+}
+
+int tk_view_step_payload(tk_engine *engine, uint64_t task_no, uint32_t step_index, int which, bool *present, tk_buf *out,
+                         tk_err *err) {
+  tk_reading reading;
+  tk_task *task;
+  *present = false;
+  int code = tk_reading_open(&reading, engine, err);
+  if (!code) code = tk_reading_task(&reading, task_no, &task, NULL, err);
+  if (!code && step_index >= task->graph->step_count)
+    code = tk_err_set(err, TK_E_INVALID, "the task has %u steps, so none with number %u", task->graph->step_count,
+                      step_index + 1);
+  if (!code) {
+    const tk_step *step = tk_reading_step(task, step_index, err);
+    uint64_t payload = step ? payload_of(step, which) : 0;
+    tk_slice json;
+    code = !step ? TK_E_CORRUPT : payload ? tk_snap_payload(reading.snap, payload, &json, err) : 0;
+    if (!code && payload) {
+      tk_buf_append(out, json.data, json.size);
+      *present = true;
+    }
+  }
+  tk_reading_close(&reading);
+  return code;
+}
+
+int tk_view_info(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err) {
+  tk_reading reading;
+  tk_task *task;
+  tk_task_info info;
+  size_t start = out->size;
+  int code = tk_reading_open(&reading, engine, err);
+  if (!code) code = tk_reading_task(&reading, task_no, &task, &info, err);
+  if (!code) {
+    tk_json_writer w = tk_json_to(out);
+    code = tk_reading_put_info(&reading, &w, task, &info, err);
+  }
+  tk_reading_close(&reading);
+  if (code) out->size = start;
+  return code;
+}
