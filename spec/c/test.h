@@ -56,14 +56,14 @@ static inline void test_fail(const char *file, int line, const char *what) {
 static inline void test_eq_int(const char *file, int line, const char *what, long long a, long long b) {
   if (a == b) return;
   char text[512];
-  snprintf(text, sizeof text, "%s: %lld is not %lld", what, a, b);
+  snprintf(text, sizeof text, "%.300s: %lld is not %lld", what, a, b);
   test_fail(file, line, text);
 }
 
 static inline void test_eq_str(const char *file, int line, const char *what, const char *a, const char *b) {
   if (a == b || (a && b && strcmp(a, b) == 0)) return;
   char text[2048];
-  snprintf(text, sizeof text, "%s: '%s' is not '%s'", what, a ? a : "(null)", b ? b : "(null)");
+  snprintf(text, sizeof text, "%.300s: '%.800s' is not '%.800s'", what, a ? a : "(null)", b ? b : "(null)");
   test_fail(file, line, text);
 }
 
