@@ -1,5 +1,5 @@
-/* What people and programs read, as JSON text (INTERFACE sections 6 and 7): one place for the command line, app:task and the rest.
- * Any thread; each call takes its own snapshot. */
+/* What people and programs read, as JSON text (INTERFACE sections 6 and 7): one place for the command line, app:task and the
+ * rest. Any thread; each call takes its own snapshot. */
 #ifndef TK_ENGINE_VIEW_H
 #define TK_ENGINE_VIEW_H
 #include "engine/engine.h"
@@ -22,7 +22,8 @@ int tk_view_tasks(tk_engine *engine, const tk_task_filter *filter, tk_buf *out, 
 int tk_view_count(tk_engine *engine, const tk_task_filter *filter, uint64_t *count, tk_err *err);
 /* Events with seq > after as a JSON array, at most limit (0: all). *last: seq of the last one given, or `after`. */
 int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last, tk_err *err);
-/* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool}], the current content of each version. */
+/* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool}]:
+ * the current content of each version. */
 int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
 int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err);      /* section 10, CLI: stats --json */
 /* Status of one task without the rest: for wait. */

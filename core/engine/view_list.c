@@ -1,5 +1,5 @@
-/* Lists and counts of tasks. A filter is judged in two steps: by the small header, and only then by the cold record (tags), which is
- * read for the tasks that are still in. */
+/* Lists and counts of tasks. A filter is judged in two steps: by the small header, and only then by the cold record (tags), which
+ * is read for the tasks that are still in. */
 #include "base/json_scan.h"
 #include "engine/view_read.h"
 

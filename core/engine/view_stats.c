@@ -162,8 +162,8 @@ static void put_text(tk_json_writer *w, const char *key, tk_slice text) {
 static int put_handler(tk_reading *reading, tk_json_writer *w, const tk_definition *definition, tk_err *err) {
   const tk_graph *graph = tk_engine_graph(reading->engine, definition->number);
   if (!graph)
-    return tk_err_set(err, TK_E_CORRUPT, "the definition number %u, of %.*s/%.*s, cannot be read; `check` tells more", definition->number,
-                      (int)definition->ns.size, definition->ns.data, (int)definition->name.size, definition->name.data);
+    return tk_err_set(err, TK_E_CORRUPT, "the definition number %u, of %.*s/%.*s, cannot be read; `check` tells more",
+                      definition->number, (int)definition->ns.size, definition->ns.data, (int)definition->name.size, definition->name.data);
   char hash[65];
   tk_hex(definition->hash, sizeof definition->hash, hash);
   uint32_t latest = tk_snap_find_definition(reading->snap, definition->ns, definition->name, (tk_slice){0});
