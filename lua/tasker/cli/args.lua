@@ -44,7 +44,8 @@ local args = {}
 
 --- What every command takes besides its own.
 args.common = {
-  { name = "store", value = "URL", help = "the store: lmdb:PATH, a path, or memory: (else $TASKER_STORE, else ./tasker-data)" },
+  { name = "store", value = "URL", type = "file",
+    help = "the store: lmdb:PATH, a path, or memory: (else $TASKER_STORE, else ./tasker-data)" },
   { name = "help", short = "h", help = "show this help" },
 }
 

@@ -12,7 +12,7 @@
 -- * `ctx.fail(what, why)`: prints `tasker-lua: what: why` on one line and returns 1 (`why` a text, an err, or nil)
 -- * `ctx.usage(message)`: does not return; exit code 2, with a pointer to the command's help
 -- * `ctx.is_tty` (stdout), `ctx.err_is_tty`, `ctx.color` (stdout, and the user wants it), `ctx.columns()` (width of stdout)
--- * `ctx.name` (the command's), `ctx.commands` (sorted names of all), `ctx.load(name)` -> a command's declaration
+-- * `ctx.name` (the command's), `ctx.commands` (sorted names of all), `ctx.load(name)` -> a command's declaration, `ctx.version`
 --
 -- Exit codes: 0 done, 1 it failed, 2 usage, 130 interrupted, 141 stdout was closed; others belong to the commands.
 -- @module tasker.cli
@@ -113,6 +113,7 @@ local function make_context(name, opts, program, apps)
     name = name,
     commands = program.commands,
     load = load_command,
+    version = program.version,
     store_url = opts.store or environment or "./tasker-data",
     store_given = (opts.store or environment) ~= nil,
     is_tty = program.is_tty(1),
