@@ -1,0 +1,120 @@
+/* The engine: one per store in a process, with one thread that takes turns. Everything goes in as a request and comes back to a port.
+ * The engine never calls Lua and knows nothing of it.
+ *
+ * A message's route: requester -> engine inbox -> turn (decide, commit) -> perform -> requester's port (replies) or worker's port (run,
+ * interrupt). Threads meet in these mailboxes only. */
+#ifndef TK_ENGINE_ENGINE_H
+#define TK_ENGINE_ENGINE_H
+#include "store/store.h"
+
+typedef struct tk_engine tk_engine;
+
+typedef struct tk_engine_options {
+  tk_store_options store;
+  const tk_clock *clock;          /* NULL: the system's */
+} tk_engine_options;
+
+/* Opens the store's engine in this process, or takes a reference to the one that is open (same directory). `closed` is answered by every
+ * call after a fork in the child. */
+int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine **out, tk_err *err);
+/* Gives the reference back; the last one stops the thread and closes the store. Workers of this reference must be detached. */
+void tk_engine_close(tk_engine *engine);
+tk_store *tk_engine_store(tk_engine *engine);        /* for snapshots; any thread */
+int tk_engine_alive(tk_engine *engine, tk_err *err); /* 0, or closed (fork, failed store) */
+const tk_graph *tk_engine_graph(tk_engine *engine, uint32_t definition);   /* cached; any thread; NULL: unknown */
+const tk_graph *tk_engine_graph_lookup(void *engine, uint32_t definition); /* the same as a tk_graph_lookup */
+int64_t tk_engine_now_us(tk_engine *engine);
+
+/* ---- Ports ---- */
+typedef enum tk_message_type { TK_MSG_REPLY = 1, TK_MSG_RUN, TK_MSG_INTERRUPT, TK_MSG_IDLE, TK_MSG_STOP, TK_MSG_LOG } tk_message_type;
+typedef struct tk_message { struct tk_message *next; uint8_t type; } tk_message;
+
+/* A mailbox with one reader. push: any thread. wake is called after a push that found it empty, outside the lock; it must be cheap (uv_async_send). */
+typedef struct tk_port tk_port;
+tk_port *tk_port_new(void (*wake)(void *context), void *context);   /* NULL wake: for tk_port_wait */
+void tk_port_free(tk_port *port);                                    /* frees the messages left in it */
+void tk_port_push(tk_port *port, tk_message *message);               /* moves */
+tk_message *tk_port_drain(tk_port *port);                            /* all, oldest first, or NULL; the caller owns them */
+/* Blocks until something is there, timeout_us passed (< 0: never), or tk_port_interrupt. NULL then. */
+tk_message *tk_port_wait(tk_port *port, int64_t timeout_us);
+void tk_port_interrupt(tk_port *port);                               /* async-signal-safe */
+void tk_message_free(tk_message *message);
+
+/* ---- Requests ---- */
+typedef enum tk_request_type {
+  TK_REQ_EVENTS = 1,              /* one or several events, committed together: all or nothing for SUBMITs */
+  TK_REQ_DEFINE
+} tk_request_type;
+
+/* A request and its answer, one object. Made by tk_request_new, filled, posted (moves); comes back as TK_MSG_REPLY (owned by the receiver).
+ * Everything it points to must be in its arena. */
+typedef struct tk_request {
+  tk_message message;
+  uint8_t type;
+  tk_port *reply_to;              /* NULL: nobody waits (the engine frees it) */
+  void *user;                     /* the requester's */
+  tk_arena arena;
+  tk_event *events;
+  size_t event_count;
+  tk_definition definition;       /* DEFINE */
+  tk_slice source;
+  /* The answer. */
+  int code;                       /* 0 or TK_E_*: of the first event that failed */
+  tk_err err;
+  struct tk_answer { tk_id id; uint64_t task_no; bool created, fenced; } *answers;   /* one per event */
+  uint32_t number;                /* DEFINE */
+} tk_request;
+tk_request *tk_request_new(uint8_t type, size_t event_count);
+void tk_request_free(tk_request *request);
+/* Posts; never blocks. After a failure of the store the request comes back with its error. `lazy`: does not wake a sleeping engine (a worker that
+ * is about to post more; tk_engine_flush does). */
+void tk_engine_post(tk_engine *engine, tk_request *request, bool lazy);
+void tk_engine_flush(tk_engine *engine);
+/* For callers that may block: posts with a private port and waits. The request is the caller's again; returns its code. */
+int tk_engine_call(tk_engine *engine, tk_request *request);
+
+/* ---- Workers ---- */
+typedef struct tk_worker_handle tk_worker_handle;
+typedef struct tk_worker_options {
+  tk_port *port;                  /* gets RUN, INTERRUPT, IDLE */
+  uint32_t concurrency;           /* steps at once */
+  const char *const *queues;      /* NULL: "default" */
+  size_t queue_count;
+  const uint32_t *definitions;    /* definition numbers it has code for */
+  size_t definition_count;
+  bool until_idle;                /* wants TK_MSG_IDLE when nothing can move without something from outside */
+} tk_worker_options;
+int tk_engine_attach(tk_engine *engine, const tk_worker_options *options, tk_worker_handle **out, tk_err *err);
+/* No new RUN after it returns; what runs must be ended by outcome events (or RELEASED) before. */
+void tk_engine_pause_worker(tk_engine *engine, tk_worker_handle *worker);
+void tk_engine_detach(tk_engine *engine, tk_worker_handle *worker);
+/* A thread that does not come back: its steps (but `step` of task_no) are given back, the slot is written off. */
+void tk_engine_abandon_worker(tk_engine *engine, tk_worker_handle *worker);
+
+/* Run one attempt (attempt > 0) or answer one ask (attempt 0). */
+typedef struct tk_run_message {
+  tk_message message;
+  tk_worker_handle *worker;
+  uint64_t task_no;
+  tk_id task_id;
+  uint32_t definition, step, attempt;
+  uint32_t failures;              /* that count against the limit so far */
+  uint32_t task_attempt;          /* attempt_of_task */
+  int32_t priority;
+  int64_t deadline_us;            /* on tk_monotonic_us; 0: none */
+  uint64_t inputs, progress;      /* payload numbers; 0: none */
+} tk_run_message;
+/* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the same, which gives
+ * the slot back (the event itself is fenced). Every RUN is answered by exactly one outcome event. */
+typedef struct tk_interrupt_message {
+  tk_message message;
+  uint64_t task_no;
+  uint32_t step, attempt;
+} tk_interrupt_message;
+
+/* ---- Waiting for changes ---- */
+/* Gets TK_MSG_LOG on `port` (at most one not yet drained) after each commit of any process that wrote to the log. */
+int tk_engine_follow(tk_engine *engine, tk_port *port, tk_err *err);
+void tk_engine_unfollow(tk_engine *engine, tk_port *port);
+
+#endif

@@ -1,0 +1,32 @@
+/* Every bound of the system in one place, each with its reason. Sizes in bytes unless the name says otherwise. */
+/* This file has the name of a libc header, whose own includes may find it first: pass them on. Outside the guard, each time. */
+#include_next <limits.h>
+
+#ifndef TK_LIMITS_H
+#define TK_LIMITS_H
+
+/* From the interface (INTERFACE section 10, Sizes). */
+#define TK_LIMIT_PAYLOAD (1024 * 1024)        /* context, results, inputs */
+#define TK_LIMIT_ERROR (64 * 1024)            /* a kept error; longer ones are cut */
+#define TK_LIMIT_JSON_DEPTH 128               /* of what is stored */
+#define TK_LIMIT_STEPS 10000                  /* a handler */
+#define TK_LIMIT_MAP 100000                   /* elements of one map */
+#define TK_LIMIT_ANNOTATIONS 64               /* a task */
+#define TK_LIMIT_SUBMIT_MANY 10000            /* entries of one submit_many */
+#define TK_LIMIT_SUBMIT_MANY_BYTES (16 * 1024 * 1024)
+#define TK_LIMIT_NAME 64                      /* namespace, handler, queue */
+#define TK_LIMIT_STEP_NAME 128
+#define TK_LIMIT_TASKS_PAGE 100000            /* app:tasks limit */
+#define TK_LIMIT_TAGS 64                      /* a task: keeps the cold record small */
+#define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */
+
+/* Ours. */
+#define TK_CHUNK_STEPS 32                     /* steps in one stored record: a small task is one record, a big one is touched by pieces */
+#define TK_TURN_EVENTS 1024                   /* events one turn takes: bounds the time others wait for the write lock */
+#define TK_SWEEP_STEPS 256                    /* steps one event may change; the rest is a cursor for later turns */
+#define TK_CONCURRENCY_DEFAULT 512
+#define TK_CONCURRENCY_MAX 100000
+#define TK_THREADS_MAX 256
+#define TK_LOST_LIMIT 10                      /* losses of one step before it is in error */
+
+#endif

@@ -1,0 +1,83 @@
+/* What one turn writes: filled by decide and the engine, written by the store in one commit. Lives in the turn's arena. Pure data. */
+#ifndef TK_MODEL_CHANGES_H
+#define TK_MODEL_CHANGES_H
+#include "model/event.h"
+
+typedef enum tk_log_kind {        /* stored: never renumber; names in tk_log_kind_name */
+  TK_LOG_TASK_CREATED = 1, TK_LOG_TASK_STARTED, TK_LOG_TASK_COMPLETED, TK_LOG_TASK_FAILED, TK_LOG_TASK_CANCELLED, TK_LOG_TASK_PAUSED,
+  TK_LOG_TASK_RESUMED, TK_LOG_TASK_RETRIED, TK_LOG_TASK_RESOLVED,
+  TK_LOG_STEP_STARTED, TK_LOG_STEP_COMPLETED, TK_LOG_STEP_FAILED, TK_LOG_STEP_RETRY_SCHEDULED, TK_LOG_STEP_WAITING, TK_LOG_STEP_SKIPPED,
+  TK_LOG_STEP_CANCELLED, TK_LOG_STEP_RESOLVED, TK_LOG_STEP_LOGGED, TK_LOG_TASK_ANNOTATED, TK_LOG_STEP_RELEASED,
+  TK_LOG_KIND_COUNT
+} tk_log_kind;
+const char *tk_log_kind_name(uint8_t kind);   /* "step.completed"; NULL out of range */
+
+/* One event of the log. Its seq is allotted by the store at apply. */
+typedef struct tk_log_entry {
+  struct tk_log_entry *next;
+  uint8_t kind;
+  uint32_t step;                  /* TK_NO_STEP: the task */
+  uint32_t attempt;               /* 0: none */
+  uint64_t payload;               /* payload number; STEP_FAILED and TASK_FAILED: shown as data.error */
+  tk_slice data;                  /* a JSON object as text; empty: {} */
+} tk_log_entry;
+
+/* A ready step: an entry of the ready index, ordered by queue, definition, priority (greater first), task, step. */
+typedef struct tk_ready {
+  uint32_t queue, definition;
+  int32_t priority;
+  uint64_t task_no;
+  uint32_t step;
+  int64_t ready_at_us;
+} tk_ready;
+
+typedef struct tk_timer { int64_t due_us; uint64_t task_no; uint32_t step; uint8_t kind; } tk_timer;   /* key: due, task, step */
+typedef struct tk_payload { uint64_t no; tk_slice bytes; } tk_payload;
+/* A claim in this turn; attempt 0: an ask. */
+typedef struct tk_claim { uint64_t task_no; uint32_t step, attempt; } tk_claim;
+/* To a process: stop that attempt. */
+typedef struct tk_notice { uint32_t process; uint64_t task_no; uint32_t step, attempt; } tk_notice;
+typedef struct tk_annotation { uint64_t task_no; tk_slice name, value; } tk_annotation;
+typedef struct tk_new_task { tk_task *task; const tk_submission *submission; tk_id id; } tk_new_task;
+typedef struct tk_identity_row {
+  uint8_t hash[32];
+  uint64_t task_no;               /* 0: no such row */
+  int64_t created_at_us;
+  bool dirty;
+} tk_identity_row;
+
+/* Growable list in the arena: TK_LIST(type) {items, count, capacity}; push with tk_list_push. */
+#define TK_LIST(type) struct { type *items; size_t count, capacity; }
+
+typedef struct tk_changes {
+  tk_arena *arena;                /* borrows until the turn ends */
+  uint64_t next_payload;          /* next payload number (from load) */
+  uint64_t next_task;             /* next task number (from load) */
+  TK_LIST(tk_task *) dirty;       /* each once; includes created ones */
+  TK_LIST(tk_new_task) created;
+  TK_LIST(tk_ready) ready;        /* became ready in this turn; the engine claims some, the store indexes the rest */
+  TK_LIST(tk_ready) unready;      /* entries to take out of the index (claimed, cancelled, held) */
+  TK_LIST(tk_timer) timers, untimers;
+  TK_LIST(tk_payload) payloads;
+  TK_LIST(uint64_t) unpayloads;   /* payload numbers to delete (replaced progress) */
+  TK_LIST(tk_event) inbox;        /* events for later turns (data and audit are copied by the store) */
+  TK_LIST(tk_claim) claims;
+  TK_LIST(tk_notice) notices;
+  TK_LIST(tk_annotation) annotations;
+  TK_LIST(tk_identity_row *) identities;
+  int64_t tasks_delta[TK_TASK_STATUS_COUNT], steps_delta[TK_STEP_STATUS_COUNT];   /* counters by status */
+} tk_changes;
+
+/* Room for one more item of a TK_LIST in the arena; returns the new capacity's items. */
+void *tk_list_grow(tk_arena *arena, void *items, size_t item_size, size_t *capacity);
+#define tk_list_push(arena_, list, value)                                                                                     \
+  do {                                                                                                                        \
+    if ((list)->count == (list)->capacity)                                                                                    \
+      (list)->items = tk_list_grow((arena_), (list)->items, sizeof *(list)->items, &(list)->capacity);                        \
+    (list)->items[(list)->count++] = (value);                                                                                 \
+  } while (0)
+
+/* Adds a payload and returns its number. The bytes are borrowed until apply. */
+uint64_t tk_changes_payload(tk_changes *changes, tk_slice bytes);
+
+#endif

@@ -1,0 +1,114 @@
+#include "model/decide.h"
+
+#include "model/decide_parts.h"
+
+void tk_task_prepare(tk_task *task, tk_arena *arena) {
+  task->chunk_count = tk_chunk_count_for(task->graph->step_count);
+  task->chunks = TK_ARENA_ARRAY(arena, tk_chunk *, task->chunk_count);
+}
+
+static tk_chunk *fresh_chunk(void *context, tk_task *task, uint32_t index) {
+  (void)task;
+  (void)index;
+  return TK_ARENA_NEW((tk_arena *)context, tk_chunk);
+}
+
+int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err) {
+  const tk_graph *graph = submission->graph;
+  for (uint32_t i = 0; i < submission->bypass_count; i++) {
+    uint32_t index = submission->bypass[i];
+    if (index >= graph->step_count || !(graph->steps[index].flags & TK_GRAPH_SKIPPABLE))
+      return tk_err_set(err, TK_E_INVALID, "bypass_steps: step %u of handler %.*s/%.*s cannot be skipped", index + 1, (int)graph->ns.size,
+                        graph->ns.data, (int)graph->name.size, graph->name.data);
+  }
+  task->definition = submission->definition;
+  task->graph = graph;
+  task->priority = submission->priority;
+  task->attempt = 1;
+  task->open = graph->step_count;
+  task->created_at_us = d->now_us;
+  task->created = task->dirty = true;
+  task->load_chunk = fresh_chunk;
+  task->load_context = d->changes->arena;
+  tk_task_prepare(task, d->changes->arena);
+  tk_list_push(d->changes->arena, &d->changes->dirty, task);
+  tk_new_task created = {task, submission, task->id};
+  tk_list_push(d->changes->arena, &d->changes->created, created);
+  d->changes->tasks_delta[TK_TASK_PENDING]++;
+  d->changes->steps_delta[TK_STEP_PENDING] += graph->step_count;
+  for (uint32_t i = 0; i < submission->bypass_count; i++) {
+    tk_task_step(task, submission->bypass[i])->flags |= TK_STEP_F_BYPASS;
+    task->chunks[submission->bypass[i] / TK_CHUNK_STEPS]->dirty = true;
+  }
+  tk_part_log(d, task, TK_LOG_TASK_CREATED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
+  if (submission->info.run_at_us > d->now_us) {
+    tk_part_set_task_timer(d, task, submission->info.run_at_us, TK_TIMER_RUN_AT);
+    return TK_OK;
+  }
+  tk_part_start_roots(d, task, 0);
+  tk_part_settle(d, task, 0);
+  return TK_OK;
+}
+
+static void start_task(tk_decide *d, tk_task *task) {
+  if (task->status == TK_TASK_PENDING) tk_part_set_task(d, task, TK_TASK_IN_PROGRESS);
+  if (task->started_at_us) return;
+  task->started_at_us = d->now_us;
+  tk_part_log(d, task, TK_LOG_TASK_STARTED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
+  if (task->graph->timeout_us) tk_part_set_task_timer(d, task, d->now_us + task->graph->timeout_us, TK_TIMER_TASK_TIMEOUT);
+}
+
+static void put_claim(tk_decide *d, const tk_task *task, uint32_t index, uint32_t attempt) {
+  tk_claim claim = {task->no, index, attempt};
+  tk_list_push(d->changes->arena, &d->changes->claims, claim);
+}
+
+tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, const tk_ready *ready, bool indexed) {
+  uint32_t index = ready->step;
+  tk_step *step = tk_task_step(task, index);
+  if (indexed) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
+  bool startable = step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING));
+  if (!startable) return TK_CLAIM_NOT;
+  bool open = task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS;
+  if (!open || (task->graph->max_parallel && task->running >= task->graph->max_parallel)) {
+    tk_part_hold(d, task, index);
+    return TK_CLAIM_NOT;
+  }
+  if ((task->graph->steps[index].flags & TK_GRAPH_ASK) && !(step->flags & TK_STEP_F_ASKED)) {
+    step->flags |= TK_STEP_F_ASKING;
+    step->owner = d->process;
+    task->running++;
+    tk_part_touch(d, task, index);
+    put_claim(d, task, index, 0);
+    return TK_CLAIM_ASK;
+  }
+  start_task(d, task);
+  tk_part_set_step(d, task, index, TK_STEP_IN_PROGRESS);
+  step->attempts++;
+  step->owner = d->process;
+  step->last_attempted_at_us = d->now_us;
+  if (!step->started_at_us) step->started_at_us = d->now_us;
+  tk_part_log(d, task, TK_LOG_STEP_STARTED, index, step->attempts, 0, tk_slice_of(NULL, 0));
+  put_claim(d, task, index, step->attempts);
+  return TK_CLAIM_RUN;
+}
+
+int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err) {
+  bool ignored;
+  if (!fenced) fenced = &ignored;
+  *fenced = false;
+  if (event->step != TK_NO_STEP && event->step >= task->graph->step_count)
+    return tk_err_set(err, TK_E_INVALID, "handler %.*s/%.*s has no step %u", (int)task->graph->ns.size, task->graph->ns.data,
+                      (int)task->graph->name.size, task->graph->name.data, event->step);
+  switch (event->type) {
+    case TK_EV_TIMER: tk_decide_timer(d, task, event); return TK_OK;
+    case TK_EV_SWEEP: tk_decide_sweep(d, task, event); return TK_OK;
+    case TK_EV_CANCEL:
+    case TK_EV_PAUSE:
+    case TK_EV_RESUME:
+    case TK_EV_RETRY:
+    case TK_EV_RESOLVE:
+    case TK_EV_ANNOTATE: return tk_decide_operation(d, task, event, err);
+    default: return tk_decide_outcome(d, task, event, fenced, err);
+  }
+}

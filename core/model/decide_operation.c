@@ -1,0 +1,195 @@
+/* What people ask for: cancel, pause, resume, retry, resolve, annotate; and what the store reminds us of: timers and sweeps. */
+#include "base/err.h"
+#include "model/decide_parts.h"
+
+static const tk_slice nothing = {NULL, 0};
+
+static int refuse_task(tk_err *err, const tk_task *task, const char *verb, uint8_t to) {
+  char id[37];
+  tk_id_format(&task->id, id);
+  return tk_err_set(err, TK_E_REFUSED, "%s of task %s is refused: it is %s and cannot become %s", verb, id, tk_task_status_name(task->status),
+                    tk_task_status_name(to));
+}
+
+static int refuse_step(tk_err *err, const tk_task *task, uint32_t index, const char *verb, uint8_t to) {
+  char id[37];
+  tk_id_format(&task->id, id);
+  tk_slice name = task->graph->steps[index].name;
+  return tk_err_set(err, TK_E_REFUSED, "%s of step '%.*s' of task %s is refused: it is %s and cannot become %s", verb, (int)name.size, name.data, id,
+                    tk_step_status_name(tk_task_step((tk_task *)task, index)->status), tk_step_status_name(to));
+}
+
+static int cancel_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (!tk_task_may(task->status, TK_TASK_CANCELLED)) return refuse_task(err, task, "cancel", TK_TASK_CANCELLED);
+  tk_part_set_task(d, task, TK_TASK_CANCELLED);
+  tk_part_drop_task_timer(d, task);
+  tk_part_cancel_from(d, task, 0, event->audit);
+  return TK_OK;
+}
+
+/* A task that stood in error moves again. */
+static void reopen(tk_decide *d, tk_task *task) {
+  if (task->status == TK_TASK_ERROR) tk_part_set_task(d, task, task->started_at_us ? TK_TASK_IN_PROGRESS : TK_TASK_PENDING);
+}
+
+static int cancel_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (tk_step_final(tk_task_step(task, event->step)->status)) return refuse_step(err, task, event->step, "cancel", TK_STEP_CANCELLED);
+  tk_part_unhook(d, task, event->step);
+  tk_part_set_step(d, task, event->step, TK_STEP_CANCELLED);
+  tk_part_log(d, task, TK_LOG_STEP_CANCELLED, event->step, 0, 0, event->audit);
+  tk_part_release_held(d, task);
+  tk_part_settle(d, task, 0);
+  return TK_OK;
+}
+
+static int pause_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (!tk_task_may(task->status, TK_TASK_PAUSED)) return refuse_task(err, task, "pause", TK_TASK_PAUSED);
+  task->paused_from = task->status;
+  tk_part_set_task(d, task, TK_TASK_PAUSED);
+  tk_part_log(d, task, TK_LOG_TASK_PAUSED, TK_NO_STEP, 0, 0, event->audit);
+  return TK_OK;
+}
+
+static int resume_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (task->status != TK_TASK_PAUSED) return refuse_task(err, task, "resume", TK_TASK_IN_PROGRESS);
+  tk_part_set_task(d, task, task->paused_from);
+  tk_part_log(d, task, TK_LOG_TASK_RESUMED, TK_NO_STEP, 0, 0, event->audit);
+  task->held_from = 0;
+  tk_part_release_held(d, task);
+  tk_part_settle(d, task, 0);
+  return TK_OK;
+}
+
+static void fresh_attempts(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  step->failures = step->losses = 0;
+  step->delay_us = 0;
+  bool ready = step->met >= task->graph->steps[index].dep_count;
+  tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, step->attempts, 0,
+              tk_slice_str(ready ? "{\"delay\":0,\"fresh\":true}" : "{\"delay\":null,\"fresh\":true}"));
+  if (ready) tk_part_make_ready(d, task, index);
+  else tk_part_set_step(d, task, index, TK_STEP_PENDING);
+}
+
+static void retry_from(tk_decide *d, tk_task *task, uint32_t from) {
+  uint32_t at = from, count = task->graph->step_count;
+  for (; at < count && at < from + TK_SWEEP_STEPS; at++) {
+    const tk_step *step = tk_task_step(task, at);
+    bool continued = step->status == TK_STEP_ERROR && (task->graph->steps[at].flags & TK_GRAPH_CONTINUE);
+    if ((step->status == TK_STEP_ERROR && !continued) || step->status == TK_STEP_CANCELLED) fresh_attempts(d, task, at);
+  }
+  if (at < count) tk_part_sweep(d, task, TK_SWEEP_RETRY, TK_NO_STEP, at, nothing);
+}
+
+static int retry_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (task->status != TK_TASK_ERROR) return refuse_task(err, task, "retry", TK_TASK_IN_PROGRESS);
+  reopen(d, task);
+  task->attempt++;
+  tk_part_log(d, task, TK_LOG_TASK_RETRIED, TK_NO_STEP, 0, 0, event->audit);
+  if (task->started_at_us && task->graph->timeout_us)
+    tk_part_set_task_timer(d, task, d->now_us + task->graph->timeout_us, TK_TIMER_TASK_TIMEOUT);
+  retry_from(d, task, 0);
+  tk_part_settle(d, task, 0);
+  return TK_OK;
+}
+
+static int retry_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  const tk_step *step = tk_task_step(task, event->step);
+  bool parked = step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_PERSON;
+  bool movable = tk_part_running(task) || task->status == TK_TASK_ERROR;
+  if ((step->status != TK_STEP_ERROR && !parked) || !movable) return refuse_step(err, task, event->step, "retry", TK_STEP_READY);
+  if (task->status == TK_TASK_ERROR) {
+    reopen(d, task);
+    task->attempt++;
+    tk_part_log(d, task, TK_LOG_TASK_RETRIED, TK_NO_STEP, 0, 0, event->audit);
+  }
+  fresh_attempts(d, task, event->step);
+  return TK_OK;
+}
+
+static int resolve_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (!tk_task_may(task->status, TK_TASK_RESOLVED)) return refuse_task(err, task, "resolve", TK_TASK_RESOLVED);
+  tk_part_set_task(d, task, TK_TASK_RESOLVED);
+  if (event->data.size) task->results = tk_changes_payload(d->changes, event->data);
+  tk_part_log(d, task, TK_LOG_TASK_RESOLVED, TK_NO_STEP, 0, 0, event->audit);
+  return TK_OK;
+}
+
+static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  tk_step *step = tk_task_step(task, event->step);
+  bool movable = tk_part_running(task) || task->status == TK_TASK_ERROR;
+  if (!tk_step_may(step->status, TK_STEP_RESOLVED) || !movable) return refuse_step(err, task, event->step, "resolve", TK_STEP_RESOLVED);
+  bool continued = step->status == TK_STEP_ERROR && (task->graph->steps[event->step].flags & TK_GRAPH_CONTINUE);
+  reopen(d, task);
+  tk_part_unhook(d, task, event->step);
+  tk_part_set_step(d, task, event->step, TK_STEP_RESOLVED);
+  step->results = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
+  step->error = 0;
+  tk_part_log(d, task, TK_LOG_STEP_RESOLVED, event->step, 0, 0, event->audit);
+  if (!continued) tk_part_release(d, task, event->step, 0);   /* a continued error released them already */
+  tk_part_release_held(d, task);
+  tk_part_settle(d, task, 0);
+  return TK_OK;
+}
+
+static int annotate(tk_decide *d, tk_task *task, const tk_event *event) {
+  tk_annotation annotation = {task->no, event->name, event->data};
+  tk_list_push(d->changes->arena, &d->changes->annotations, annotation);
+  return TK_OK;
+}
+
+int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  bool whole = event->step == TK_NO_STEP;
+  switch (event->type) {
+    case TK_EV_CANCEL: return whole ? cancel_task(d, task, event, err) : cancel_step(d, task, event, err);
+    case TK_EV_PAUSE: return pause_task(d, task, event, err);
+    case TK_EV_RESUME: return resume_task(d, task, event, err);
+    case TK_EV_RETRY: return whole ? retry_task(d, task, event, err) : retry_step(d, task, event, err);
+    case TK_EV_RESOLVE: return whole ? resolve_task(d, task, event, err) : resolve_step(d, task, event, err);
+    case TK_EV_ANNOTATE: return annotate(d, task, event);
+    default: TK_ASSERT(!"an operation"); return TK_E_INVALID;
+  }
+}
+
+void tk_decide_timer(tk_decide *d, tk_task *task, const tk_event *event) {
+  if (event->step != TK_NO_STEP) {
+    const tk_step *step = tk_task_step(task, event->step);
+    if (step->status != TK_STEP_WAITING || step->due_us != event->due_us) return;   /* it moved on; the entry was stale */
+    tk_part_make_ready(d, task, event->step);
+    return;
+  }
+  if (task->due_us != event->due_us || task->due_kind != event->timer_kind) return;
+  task->due_us = 0;
+  task->due_kind = TK_TIMER_NONE;
+  tk_part_dirty(d, task);
+  if (event->timer_kind == TK_TIMER_RUN_AT) {
+    tk_part_start_roots(d, task, 0);
+    tk_part_settle(d, task, 0);
+  } else if (tk_part_running(task)) {
+    tk_part_set_task(d, task, TK_TASK_ERROR);
+    tk_part_cancel_from(d, task, 0, nothing);
+  }
+}
+
+void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
+  TK_ASSERT(task->sweeps);
+  task->sweeps--;
+  tk_part_dirty(d, task);
+  bool same_attempt = event->attempt == task->attempt;
+  switch (event->sweep) {
+    case TK_SWEEP_ROOTS:
+      if (tk_part_running(task)) tk_part_start_roots(d, task, event->cursor);
+      break;
+    case TK_SWEEP_RELEASE: tk_part_release(d, task, event->step, event->cursor); break;
+    case TK_SWEEP_CANCEL:
+      if (task->status == TK_TASK_CANCELLED || (task->status == TK_TASK_ERROR && same_attempt))
+        tk_part_cancel_from(d, task, event->cursor, event->audit);
+      break;
+    case TK_SWEEP_RETRY:
+      if (tk_part_running(task) && same_attempt) retry_from(d, task, event->cursor);
+      break;
+    case TK_SWEEP_HELD: tk_part_release_held(d, task); break;
+    default: TK_ASSERT(!"a sweep");
+  }
+  tk_part_settle(d, task, 0);
+}

@@ -1,0 +1,163 @@
+/* What follows from an attempt: done, failed, snoozed, given back, lost, and the answers of asks. */
+#include "model/decide_parts.h"
+#include "model/retry.h"
+
+static const tk_slice nothing = {NULL, 0};
+
+/* Whether the event is about what the step is doing now. Only the attempt that is current can end the step. */
+static bool is_current(const tk_task *task, const tk_step *step, const tk_event *event) {
+  if (!tk_part_running(task)) return false;
+  if (event->attempt == 0) return step->status == TK_STEP_READY && (step->flags & TK_STEP_F_ASKING);
+  return step->status == TK_STEP_IN_PROGRESS && step->attempts == event->attempt;
+}
+
+static void wait_until(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_for, int64_t due_us, uint8_t timer_kind) {
+  tk_part_set_step(d, task, index, TK_STEP_WAITING);
+  tk_step *step = tk_task_step(task, index);
+  step->waiting_for = waiting_for;
+  step->due_us = due_us;
+  tk_timer timer = {due_us, task->no, index, timer_kind};
+  tk_list_push(d->changes->arena, &d->changes->timers, timer);
+}
+
+static int64_t due_after(int64_t now_us, int64_t delay_us) {
+  return delay_us < INT64_MAX / 2 ? now_us + delay_us : INT64_MAX / 2;
+}
+
+static void fail_for_good(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_part_set_step(d, task, index, TK_STEP_ERROR);
+  if (task->graph->steps[index].flags & TK_GRAPH_CONTINUE) tk_part_release(d, task, index, 0);
+}
+
+static void retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t delay_us) {
+  tk_step *step = tk_task_step(task, index);
+  if (delay_us < 0)
+    delay_us = (int64_t)(tk_retry_delay(&task->graph->steps[index].retry, step->failures, (double)step->delay_us / 1e6, d->rng) * 1e6);
+  step->delay_us = delay_us;
+  int64_t due_us = due_after(d->now_us, delay_us);
+  char at[32];
+  tk_time_format(due_us, at);
+  uint32_t attempt = step->attempts;
+  tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, attempt, 0,
+              tk_part_text(d, "{\"delay\":%.6f,\"next_attempt_at\":\"%s\"}", (double)delay_us / 1e6, at));
+  if (delay_us == 0) tk_part_make_ready(d, task, index);
+  else wait_until(d, task, index, TK_WAIT_RETRY, due_us, TK_TIMER_RETRY);
+}
+
+static void set_error(tk_decide *d, tk_step *step, tk_slice error) { step->error = tk_changes_payload(d->changes, error); }
+
+static void drop_progress(tk_decide *d, tk_step *step) {
+  if (step->progress) tk_list_push(d->changes->arena, &d->changes->unpayloads, step->progress);
+  step->progress = 0;
+}
+
+static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
+  tk_part_set_step(d, task, event->step, TK_STEP_COMPLETE);
+  tk_step *step = tk_task_step(task, event->step);
+  step->results = tk_changes_payload(d->changes, event->data);
+  step->error = 0;
+  drop_progress(d, step);
+  tk_part_log(d, task, TK_LOG_STEP_COMPLETED, event->step, event->attempt, 0, nothing);
+  tk_part_release(d, task, event->step, 0);
+}
+
+static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
+  tk_step *step = tk_task_step(task, event->step);
+  const tk_graph_step *g = &task->graph->steps[event->step];
+  step->failures++;
+  set_error(d, step, event->data);
+  tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
+  if (event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit) retry_later(d, task, event->step, event->delay_us);
+  else fail_for_good(d, task, event->step);
+}
+
+static void step_snoozed(tk_decide *d, tk_task *task, const tk_event *event) {
+  int64_t due_us = due_after(d->now_us, event->delay_us);
+  char at[32];
+  tk_time_format(due_us, at);
+  tk_part_log(d, task, TK_LOG_STEP_WAITING, event->step, event->attempt, 0,
+              tk_part_text(d, "{\"waiting_for\":\"timer\",\"until\":\"%s\"}", at));
+  wait_until(d, task, event->step, TK_WAIT_TIMER, due_us, TK_TIMER_SNOOZE);
+}
+
+static void step_lost(tk_decide *d, tk_task *task, const tk_event *event) {
+  static const char error[] = "{\"message\":\"the process that ran it is gone\",\"code\":\"lost\",\"retryable\":true}";
+  tk_step *step = tk_task_step(task, event->step);
+  step->losses++;
+  set_error(d, step, tk_slice_str(error));
+  tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
+  if (step->losses < task->graph->steps[event->step].retry.lost_limit) tk_part_make_ready(d, task, event->step);
+  else fail_for_good(d, task, event->step);
+}
+
+/* The end of an ask, whatever came of it: the step is an ordinary ready step again, and not in the index. */
+static void end_ask(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  step->flags &= (uint8_t)~TK_STEP_F_ASKING;
+  step->owner = 0;
+  task->running--;
+  tk_part_touch(d, task, index);
+}
+
+static void index_again(tk_decide *d, tk_task *task, uint32_t index) {
+  if (task->status == TK_TASK_PAUSED) tk_part_hold(d, task, index);
+  else tk_part_index(d, task, index);
+}
+
+static void ask_ended(tk_decide *d, tk_task *task, const tk_event *event) {
+  uint32_t index = event->step;
+  end_ask(d, task, index);
+  tk_step *step = tk_task_step(task, index);
+  if (event->type == TK_EV_ASK_FAILED) {
+    set_error(d, step, event->data);
+    tk_part_log(d, task, TK_LOG_STEP_FAILED, index, 0, step->error, nothing);
+    fail_for_good(d, task, index);
+    return;
+  }
+  if (event->type == TK_EV_ASK_DONE) {
+    step->flags |= TK_STEP_F_ASKED;
+    step->inputs = tk_changes_payload(d->changes, event->data);
+  }
+  index_again(d, task, index);
+}
+
+static void heartbeat(tk_decide *d, tk_task *task, const tk_event *event) {
+  tk_step *step = tk_task_step(task, event->step);
+  drop_progress(d, step);
+  step->progress = tk_changes_payload(d->changes, event->data);
+  tk_part_touch(d, task, event->step);
+}
+
+int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err) {
+  (void)err;
+  const tk_step *step = tk_task_step(task, event->step);
+  if (!is_current(task, step, event)) {
+    *fenced = true;
+    return TK_OK;
+  }
+  bool ask = event->attempt == 0;
+  switch (event->type) {
+    case TK_EV_STEP_DONE: step_done(d, task, event); break;
+    case TK_EV_STEP_FAILED: ask ? ask_ended(d, task, &(tk_event){.type = TK_EV_ASK_FAILED, .step = event->step, .data = event->data})
+                                : step_failed(d, task, event);
+      break;
+    case TK_EV_STEP_SNOOZED: step_snoozed(d, task, event); break;
+    case TK_EV_STEP_RELEASED:
+      if (ask) {
+        ask_ended(d, task, event);
+      } else {
+        tk_part_log(d, task, TK_LOG_STEP_RELEASED, event->step, event->attempt, 0, nothing);
+        tk_part_make_ready(d, task, event->step);
+      }
+      break;
+    case TK_EV_STEP_LOST: ask ? ask_ended(d, task, event) : step_lost(d, task, event); break;
+    case TK_EV_HEARTBEAT: heartbeat(d, task, event); return TK_OK;
+    case TK_EV_STEP_LOG: tk_part_log(d, task, TK_LOG_STEP_LOGGED, event->step, event->attempt, 0, event->data); return TK_OK;
+    case TK_EV_ASK_DONE:
+    case TK_EV_ASK_FAILED: ask_ended(d, task, event); break;
+    default: TK_ASSERT(!"an outcome");
+  }
+  tk_part_release_held(d, task);
+  tk_part_settle(d, task, step->error);
+  return TK_OK;
+}

@@ -1,0 +1,285 @@
+#include "model/decide_parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+void tk_part_dirty(tk_decide *d, tk_task *task) {
+  if (task->dirty) return;
+  task->dirty = true;
+  tk_list_push(d->changes->arena, &d->changes->dirty, task);
+}
+
+void tk_part_touch(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_part_dirty(d, task);
+  task->chunks[index / TK_CHUNK_STEPS]->dirty = true;
+}
+
+static bool counts_as_failed(const tk_task *task, uint32_t index, uint8_t status) {
+  if (status == TK_STEP_CANCELLED) return true;
+  return status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE);
+}
+
+static bool is_active(uint8_t status) { return status == TK_STEP_READY || status == TK_STEP_IN_PROGRESS || status == TK_STEP_WAITING; }
+
+void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t status) {
+  tk_step *step = tk_task_step(task, index);
+  uint8_t from = step->status;
+  TK_ASSERT(tk_step_may(from, status));
+  task->open += tk_step_final(from) && !tk_step_final(status);
+  task->open -= !tk_step_final(from) && tk_step_final(status);
+  task->active += is_active(status);
+  task->active -= is_active(from);
+  task->running += status == TK_STEP_IN_PROGRESS;
+  task->running -= from == TK_STEP_IN_PROGRESS;
+  task->failed += counts_as_failed(task, index, status);
+  task->failed -= counts_as_failed(task, index, from);
+  d->changes->steps_delta[from]--;
+  d->changes->steps_delta[status]++;
+  step->status = status;
+  if (status != TK_STEP_WAITING) step->waiting_for = TK_WAIT_NONE;
+  if (status != TK_STEP_IN_PROGRESS) step->owner = 0;
+  if (tk_step_final(status)) step->completed_at_us = d->now_us;
+  else if (tk_step_final(from)) step->completed_at_us = 0;
+  tk_part_touch(d, task, index);
+}
+
+void tk_part_set_task(tk_decide *d, tk_task *task, uint8_t status) {
+  TK_ASSERT(tk_task_may(task->status, status));
+  d->changes->tasks_delta[task->status]--;
+  d->changes->tasks_delta[status]++;
+  task->status = status;
+  task->completed_at_us = tk_task_final(status) ? d->now_us : 0;
+  tk_part_dirty(d, task);
+}
+
+void tk_part_log(tk_decide *d, tk_task *task, uint8_t kind, uint32_t step, uint32_t attempt, uint64_t payload, tk_slice data) {
+  tk_log_entry *entry = TK_ARENA_NEW(d->changes->arena, tk_log_entry);
+  entry->kind = kind;
+  entry->step = step;
+  entry->attempt = attempt;
+  entry->payload = payload;
+  entry->data = data;
+  if (task->log_tail) ((tk_log_entry *)task->log_tail)->next = entry;
+  else task->log_head = entry;
+  task->log_tail = entry;
+  task->log_count++;
+  tk_part_dirty(d, task);
+}
+
+tk_slice tk_part_text(tk_decide *d, const char *format, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  int size = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  TK_ASSERT(size >= 0 && (size_t)size < sizeof text);
+  return tk_arena_copy(d->changes->arena, tk_slice_of(text, (size_t)size));
+}
+
+static tk_ready ready_entry(const tk_task *task, uint32_t index) {
+  uint32_t queue = task->graph->steps[index].queue_no;
+  const tk_step *step = &task->chunks[index / TK_CHUNK_STEPS]->steps[index % TK_CHUNK_STEPS];
+  tk_ready entry = {queue ? queue : task->queue, task->definition, task->priority, task->no, index, step->ready_at_us};
+  return entry;
+}
+
+void tk_part_index(tk_decide *d, const tk_task *task, uint32_t index) {
+  tk_ready entry = ready_entry(task, index);
+  tk_list_push(d->changes->arena, &d->changes->ready, entry);
+}
+
+static bool at_limit(const tk_task *task) { return task->graph->max_parallel && task->running >= task->graph->max_parallel; }
+
+void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_task_step(task, index)->flags |= TK_STEP_F_HELD;
+  if (!task->held || index < task->held_from) task->held_from = index;
+  task->held++;
+  tk_part_touch(d, task, index);
+}
+
+void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_part_set_step(d, task, index, TK_STEP_READY);
+  tk_step *step = tk_task_step(task, index);
+  step->ready_at_us = d->now_us;
+  step->due_us = 0;
+  if (task->status == TK_TASK_PAUSED || at_limit(task)) tk_part_hold(d, task, index);
+  else tk_part_index(d, task, index);
+}
+
+void tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit) {
+  tk_event event = {.type = TK_EV_SWEEP, .sweep = sweep, .task_no = task->no, .step = step, .cursor = cursor, .attempt = task->attempt,
+                    .audit = audit};
+  tk_list_push(d->changes->arena, &d->changes->inbox, event);
+  task->sweeps++;
+  tk_part_dirty(d, task);
+}
+
+/* One dependent of a done step. Returns true when it was skipped, so that its own dependents are next. */
+static bool meet(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  step->met++;
+  tk_part_touch(d, task, index);
+  if (step->status != TK_STEP_PENDING || step->met < task->graph->steps[index].dep_count || !tk_part_running(task)) return false;
+  if (!(step->flags & TK_STEP_F_BYPASS)) {
+    tk_part_make_ready(d, task, index);
+    return false;
+  }
+  tk_part_set_step(d, task, index, TK_STEP_SKIPPED);
+  tk_part_log(d, task, TK_LOG_STEP_SKIPPED, index, 0, 0, tk_slice_str("{\"bypassed\":true}"));
+  return true;
+}
+
+typedef struct release_item { uint32_t step, from; } release_item;
+typedef struct release_work {
+  TK_LIST(release_item) items;
+  uint32_t budget;
+} release_work;
+
+static void run_releases(tk_decide *d, tk_task *task, release_work *work) {
+  while (work->items.count) {
+    release_item item = work->items.items[--work->items.count];
+    const tk_graph_step *g = &task->graph->steps[item.step];
+    while (item.from < g->out_count && work->budget) {
+      uint32_t out = g->outs[item.from++];
+      work->budget--;
+      if (!meet(d, task, out)) continue;
+      release_item next = {out, 0};
+      tk_list_push(d->changes->arena, &work->items, item);
+      item = next;
+      g = &task->graph->steps[item.step];
+    }
+    if (item.from < g->out_count) tk_part_sweep(d, task, TK_SWEEP_RELEASE, item.step, item.from, tk_slice_of(NULL, 0));
+  }
+}
+
+void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from) {
+  release_work work = {.budget = TK_SWEEP_STEPS};
+  release_item item = {index, from};
+  tk_list_push(d->changes->arena, &work.items, item);
+  run_releases(d, task, &work);
+}
+
+void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
+  release_work work = {.budget = TK_SWEEP_STEPS};
+  const tk_graph *graph = task->graph;
+  uint32_t at = from;
+  for (; at < graph->step_count && at < from + TK_SWEEP_STEPS; at++) {
+    if (graph->steps[at].dep_count) continue;
+    tk_step *step = tk_task_step(task, at);
+    if (step->status != TK_STEP_PENDING) continue;
+    if (!(step->flags & TK_STEP_F_BYPASS)) {
+      tk_part_make_ready(d, task, at);
+      continue;
+    }
+    tk_part_set_step(d, task, at, TK_STEP_SKIPPED);
+    tk_part_log(d, task, TK_LOG_STEP_SKIPPED, at, 0, 0, tk_slice_str("{\"bypassed\":true}"));
+    release_item item = {at, 0};
+    tk_list_push(d->changes->arena, &work.items, item);
+  }
+  run_releases(d, task, &work);
+  if (at < graph->step_count) tk_part_sweep(d, task, TK_SWEEP_ROOTS, TK_NO_STEP, at, tk_slice_of(NULL, 0));
+}
+
+/* Looks through at most TK_SWEEP_STEPS steps; goes on in a later turn when held steps are further on. */
+void tk_part_release_held(tk_decide *d, tk_task *task) {
+  if (!task->held || (task->status != TK_TASK_PENDING && task->status != TK_TASK_IN_PROGRESS)) return;
+  uint32_t room = task->graph->max_parallel ? task->graph->max_parallel - (at_limit(task) ? task->graph->max_parallel : task->running) : UINT32_MAX;
+  uint32_t at = task->held_from, end = at + TK_SWEEP_STEPS, count = task->graph->step_count;
+  if (end > count) end = count;
+  for (; at < end && room && task->held; at++) {
+    tk_step *step = tk_task_step(task, at);
+    if (!(step->flags & TK_STEP_F_HELD)) continue;
+    step->flags &= (uint8_t)~TK_STEP_F_HELD;
+    task->chunks[at / TK_CHUNK_STEPS]->dirty = true;
+    task->held--;
+    room--;
+    tk_part_index(d, task, at);
+  }
+  task->held_from = at;
+  tk_part_dirty(d, task);
+  if (at == end && room && task->held) tk_part_sweep(d, task, TK_SWEEP_HELD, TK_NO_STEP, at, tk_slice_of(NULL, 0));
+}
+
+static void interrupt(tk_decide *d, tk_task *task, uint32_t index, const tk_step *step) {
+  tk_notice notice = {step->owner, task->no, index, step->flags & TK_STEP_F_ASKING ? 0 : step->attempts};
+  tk_list_push(d->changes->arena, &d->changes->notices, notice);
+}
+
+void tk_part_unhook(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  if (step->status == TK_STEP_READY) {
+    if (step->flags & TK_STEP_F_ASKING) {
+      interrupt(d, task, index, step);
+      step->flags &= (uint8_t)~TK_STEP_F_ASKING;
+      task->running--;
+    } else if (step->flags & TK_STEP_F_HELD) {
+      step->flags &= (uint8_t)~TK_STEP_F_HELD;
+      task->held--;
+    } else {
+      tk_ready entry = ready_entry(task, index);
+      tk_list_push(d->changes->arena, &d->changes->unready, entry);
+    }
+  } else if (step->status == TK_STEP_IN_PROGRESS) {
+    interrupt(d, task, index, step);
+  } else if (step->status == TK_STEP_WAITING && step->due_us) {
+    tk_timer timer = {step->due_us, task->no, index, TK_TIMER_NONE};
+    tk_list_push(d->changes->arena, &d->changes->untimers, timer);
+    step->due_us = 0;
+  }
+}
+
+void tk_part_drop_task_timer(tk_decide *d, tk_task *task) {
+  if (!task->due_us) return;
+  tk_timer timer = {task->due_us, task->no, TK_NO_STEP, task->due_kind};
+  tk_list_push(d->changes->arena, &d->changes->untimers, timer);
+  task->due_us = 0;
+  task->due_kind = TK_TIMER_NONE;
+  tk_part_dirty(d, task);
+}
+
+void tk_part_set_task_timer(tk_decide *d, tk_task *task, int64_t due_us, uint8_t kind) {
+  tk_part_drop_task_timer(d, task);
+  tk_timer timer = {due_us, task->no, TK_NO_STEP, kind};
+  tk_list_push(d->changes->arena, &d->changes->timers, timer);
+  task->due_us = due_us;
+  task->due_kind = kind;
+  tk_part_dirty(d, task);
+}
+
+void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
+  if (task->status != TK_TASK_PENDING && task->status != TK_TASK_IN_PROGRESS) return;
+  if (task->active || task->sweeps || task->due_kind == TK_TIMER_RUN_AT) return;
+  if (!task->open && !task->failed) {
+    tk_part_set_task(d, task, TK_TASK_COMPLETE);
+    tk_part_drop_task_timer(d, task);
+    tk_part_log(d, task, TK_LOG_TASK_COMPLETED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
+    return;
+  }
+  TK_ASSERT(task->failed);   /* a checked graph has no other way to stand still */
+  tk_part_set_task(d, task, TK_TASK_ERROR);
+  tk_part_drop_task_timer(d, task);
+  tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, error, tk_slice_of(NULL, 0));
+}
+
+void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice audit) {
+  uint32_t at = from, count = task->graph->step_count;
+  for (; at < count && at < from + TK_SWEEP_STEPS; at++) {
+    if (tk_step_final(tk_task_step(task, at)->status)) continue;
+    tk_part_unhook(d, task, at);
+    tk_part_set_step(d, task, at, TK_STEP_CANCELLED);
+    tk_part_log(d, task, TK_LOG_STEP_CANCELLED, at, 0, 0, tk_slice_of(NULL, 0));
+  }
+  if (at < count) {
+    tk_part_sweep(d, task, TK_SWEEP_CANCEL, TK_NO_STEP, at, audit);
+    return;
+  }
+  if (task->status == TK_TASK_CANCELLED) {
+    tk_part_log(d, task, TK_LOG_TASK_CANCELLED, TK_NO_STEP, 0, 0, audit);
+    return;
+  }
+  tk_slice error = tk_part_text(d, "{\"message\":\"the task took longer than its timeout of %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
+                                (double)task->graph->timeout_us / 1e6);
+  tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, tk_changes_payload(d->changes, error), tk_slice_of(NULL, 0));
+}

@@ -1,0 +1,76 @@
+/* Events in: everything that can happen to a task, as values. Made by clients, workers, timers, recovery and decide itself (to the
+ * durable inbox). Pure data; slices are borrowed until the event was answered. */
+#ifndef TK_MODEL_EVENT_H
+#define TK_MODEL_EVENT_H
+#include "model/task.h"
+
+typedef enum tk_event_type {      /* stored in the inbox: never renumber */
+  TK_EV_NONE = 0,
+  /* From clients. */
+  TK_EV_SUBMIT = 1,
+  TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RESOLVE,   /* step == TK_NO_STEP: the whole task */
+  TK_EV_ANNOTATE,                 /* name, data: a JSON value */
+  /* From workers; `attempt` is the fence. */
+  TK_EV_STEP_DONE,                /* data: results JSON */
+  TK_EV_STEP_FAILED,              /* data: error JSON; retryable, delay_us, code */
+  TK_EV_STEP_SNOOZED,             /* delay_us */
+  TK_EV_STEP_RELEASED,            /* given back unfinished (SIGTERM) */
+  TK_EV_STEP_LOST,                /* its process died */
+  TK_EV_HEARTBEAT,                /* data: progress JSON */
+  TK_EV_STEP_LOG,                 /* data: {"level","message","fields"} */
+  TK_EV_ASK_DONE,                 /* data: the answer (inputs JSON) */
+  TK_EV_ASK_FAILED,               /* data: error JSON: the step is in error */
+  /* From the store. */
+  TK_EV_TIMER,                    /* timer_kind, due_us */
+  TK_EV_SWEEP,                    /* sweep, step, cursor: go on with what was too much for one turn */
+  TK_EV_TYPE_COUNT
+} tk_event_type;
+
+typedef enum tk_timer_kind {      /* stored */
+  TK_TIMER_NONE = 0, TK_TIMER_RUN_AT, TK_TIMER_TASK_TIMEOUT, TK_TIMER_RETRY, TK_TIMER_SNOOZE
+} tk_timer_kind;
+
+typedef enum tk_sweep_kind {      /* stored */
+  TK_SWEEP_ROOTS = 1,             /* make the steps without dependencies ready, from `cursor` (a step index) on */
+  TK_SWEEP_RELEASE,               /* step is done: release its dependents, from outs[cursor] on */
+  TK_SWEEP_CANCEL,                /* cancel what is not final; data: the audit of the cancel */
+  TK_SWEEP_RETRY,                 /* fresh attempts for what failed */
+  TK_SWEEP_HELD                   /* put held steps into the ready index while the task may start more */
+} tk_sweep_kind;
+
+typedef struct tk_event {
+  uint8_t type;
+  uint8_t timer_kind, sweep;
+  bool retryable;
+  uint64_t task_no;               /* 0: by task_id */
+  tk_id task_id;
+  uint32_t step;                  /* index; TK_NO_STEP: the task, or by step_name */
+  tk_slice step_name;             /* when clients name it; the engine resolves it */
+  uint32_t attempt;
+  uint32_t cursor;
+  int64_t delay_us;               /* STEP_FAILED: before the next attempt, -1: the built-in policy; SNOOZED: the pause */
+  int64_t due_us;                 /* TIMER */
+  tk_slice name;                  /* ANNOTATE */
+  tk_slice data;                  /* JSON by type, as above; RESOLVE: results */
+  tk_slice audit;                 /* a JSON object {"reason":..., "by":...} for operations; empty: none */
+  const struct tk_submission *submission;   /* SUBMIT */
+} tk_event;
+
+typedef enum tk_identity_conflict { TK_IDENTITY_RETURN = 0, TK_IDENTITY_REJECT } tk_identity_conflict;
+
+typedef struct tk_submission {
+  uint32_t definition;            /* definition number, as looked up by the client */
+  const tk_graph *graph;          /* filled by the engine */
+  tk_task_info info;              /* info.id is made by the engine */
+  int32_t priority;
+  tk_slice queue;
+  bool has_identity;              /* identity_key or a strategy that is not guid */
+  uint8_t identity[32];           /* SHA-256 */
+  int64_t identity_window_us;     /* 0: as long as the first task is kept */
+  uint8_t identity_conflict;
+  const uint32_t *bypass;         /* step indexes, skippable ones only (checked by the client and again by decide) */
+  uint32_t bypass_count;
+  tk_slice annotations;           /* records: (varint-sized name, varint-sized JSON)*; empty: none */
+} tk_submission;
+
+#endif
