@@ -4,6 +4,10 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 LUA_VERSION = 5.4
+BINDIR ?= $(PREFIX)/bin
+LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+MANDIR ?= $(PREFIX)/share/man
 SANITIZE ?=
 OPTIMIZE ?= -O2
 FUZZ_SECONDS ?= 60
@@ -131,14 +135,13 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (60) each, in build/fuzzing
 fuzzers: $(FUZZERS)
 
 install: all ## install under DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/tasker
-	install -m 755 $(BUILD)/tasker-lua $(DESTDIR)$(PREFIX)/bin/tasker-lua
-	install -m 644 $(BUILD)/tasker/core.so $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/tasker/core.so
+	install -D -m 755 $(BUILD)/tasker-lua $(DESTDIR)$(BINDIR)/tasker-lua
+	install -D -m 644 $(BUILD)/tasker/core.so $(DESTDIR)$(LIBDIR)/tasker/core.so
 	for file in $(patsubst lua/%,%,$(filter lua/%,$(EMBEDDED))); do \
-	  install -D -m 644 lua/$$file $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/$$file || exit 1; done
+	  install -D -m 644 lua/$$file $(DESTDIR)$(LUADIR)/$$file || exit 1; done
 	for file in $(filter handlers/%,$(EMBEDDED)); do \
-	  install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/tasker/$$file || exit 1; done
-	if [ -f docs/tasker-lua.1 ]; then install -D -m 644 docs/tasker-lua.1 $(DESTDIR)$(PREFIX)/share/man/man1/tasker-lua.1; fi
+	  install -D -m 644 $$file $(DESTDIR)$(LUADIR)/tasker/$$file || exit 1; done
+	if [ -f docs/tasker-lua.1 ]; then install -D -m 644 docs/tasker-lua.1 $(DESTDIR)$(MANDIR)/man1/tasker-lua.1; fi
 
 clean: ## remove everything built
 	rm -rf build

@@ -25,16 +25,18 @@ if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>
   exit 1
 fi
 
-is_installed() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c1-2)" = ii ]; }
+installed=" $(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' 2>/dev/null | sed -n 's/^ii *//p' | tr '\n' ' ') "
 is_known() { apt-cache show "$1" >/dev/null 2>&1; }
 
-# One query answers for all in the usual case; the loop names what is missing.
+# Of each choice (a|b) that has nothing installed, the choice.
 missing_of() {
   missing=
   for choice in $1; do
     found=
-    for package in $(echo "$choice" | tr '|' ' '); do
-      if is_installed "$package"; then found=yes; fi
+    rest=$choice
+    while [ -n "$rest" ]; do
+      case $installed in *" ${rest%%|*} "*) found=yes ;; esac
+      case $rest in *"|"*) rest=${rest#*|} ;; *) rest= ;; esac
     done
     if [ -z "$found" ]; then missing="$missing $choice"; fi
   done
