@@ -24,8 +24,8 @@ void tk_random_bytes(void *out, size_t size);      /* getrandom(2); aborts if th
 
 /* RFC 3339 in UTC with microseconds: "2026-11-23T08:00:00.123456Z". out holds at least 32 bytes; years 0000-9999. */
 void tk_time_format(int64_t time_us, char out[32]);
-/* Any RFC 3339 date-time (offset required, fraction of 1-9 digits optional, lower-case t/z accepted, leap second 60 read as 59.999999).
- * False if it is none. */
+/* Any RFC 3339 date-time (offset required, fraction of 1-9 digits optional, lower-case t/z accepted, leap second 60 read as
+ * 59.999999). False if it is none. */
 bool tk_time_parse(const char *text, size_t size, int64_t *time_us);
 
 #endif

@@ -1,43 +1,93 @@
 #include "base/json.h"
 
 #include "base/clock.h"
-
-/* How a byte stands in a string: 0 as itself, a letter behind a backslash, or 'u' as \u00XX. */
-static const char escape_of[256] = {
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', 'u', 'u', 'u',
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\'};
+#include "base/json_scan.h"
+#include "base/utf8.h"
 
 #define STRING_PIECE 1024 /* escaped at a time, so that a long string does not reserve six times its size */
+#define NOT_ASCII 'x'
 
-static char *escape_piece(const char *text, size_t size, char *at) {
+/* How a byte stands in a string: 0 as itself, a letter behind a backslash, 'u' as \u00XX; NOT_ASCII needs a look. */
+static const char class_of[256] = {
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\', [0x80 ... 0xFF] = NOT_ASCII};
+
+static char *put_escape(char *out, unsigned char c, char letter) {
   static const char digits[] = "0123456789abcdef";
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    char escape = escape_of[c];
-    if (!escape) {
-      *at++ = (char)c;
-      continue;
+  *out++ = '\\';
+  *out++ = letter;
+  if (letter != 'u') return out;
+  *out++ = '0';
+  *out++ = '0';
+  *out++ = digits[c >> 4];
+  *out++ = digits[c & 15];
+  return out;
+}
+
+/* Escapes text from *at; stops at `stop`, or at a byte that is not UTF-8 (of text that goes on to `end`). Returns where the
+ * output ends; *at is what was reached, a little behind `stop` when a character lies across it. */
+static char *escape(const char **at, const char *stop, const char *end, char *out) {
+  const char *from = *at;
+  while (from < stop) {
+    if (stop - from >= 8) { /* plain bytes, eight at a time */
+      uint64_t word;
+      memcpy(&word, from, 8);
+      if (!tk_json_special_bytes(word)) {
+        memcpy(out, &word, 8);
+        from += 8;
+        out += 8;
+        continue;
+      }
     }
-    *at++ = '\\';
-    *at++ = escape;
-    if (escape == 'u') {
-      *at++ = '0';
-      *at++ = '0';
-      *at++ = digits[c >> 4];
-      *at++ = digits[c & 15];
+    unsigned char c = (unsigned char)*from;
+    char kind = class_of[c];
+    if (!kind) {
+      *out++ = *from++;
+    } else if (kind != NOT_ASCII) {
+      out = put_escape(out, c, kind);
+      from++;
+    } else {
+      size_t size = tk_utf8_sequence(from, (size_t)(end - from));
+      if (!size) break;
+      memcpy(out, from, size);
+      from += size;
+      out += size;
     }
   }
-  return at;
+  *at = from;
+  return out;
+}
+
+/* Short strings, which are nearly all, take one reservation and no more bookkeeping. */
+size_t tk_json_string_strict(tk_buf *buf, tk_slice text) {
+  const char *at = text.data, *end = text.data + text.size;
+  do {
+    const char *piece = at;
+    const char *stop = end - at > STRING_PIECE ? at + STRING_PIECE : end;
+    char *start = tk_buf_reserve(buf, (size_t)(stop - at) * 6 + 8), *out = start;
+    if (at == text.data) *out++ = '"';
+    out = escape(&at, stop, end, out);
+    if (at == end) *out++ = '"';
+    buf->size += (size_t)(out - start);
+    if (at < stop) return (size_t)(at - text.data);
+    TK_ASSERT(at > piece || at == end);
+  } while (at < end);
+  return text.size;
 }
 
 void tk_json_string(tk_buf *buf, tk_slice utf8) {
+  size_t start = buf->size;
+  if (tk_json_string_strict(buf, utf8) == utf8.size) return;
+  buf->size = start;
   tk_buf_u8(buf, '"');
-  while (utf8.size > 0) {
-    size_t size = utf8.size < STRING_PIECE ? utf8.size : STRING_PIECE;
-    char *out = tk_buf_reserve(buf, size * 6 + 1);
-    buf->size += (size_t)(escape_piece(utf8.data, size, out) - out);
-    utf8.data += size;
-    utf8.size -= size;
+  const char *at = utf8.data, *end = utf8.data + utf8.size;
+  while (at < end) {
+    const char *stop = end - at > STRING_PIECE ? at + STRING_PIECE : end;
+    char *out = tk_buf_reserve(buf, (size_t)(stop - at) * 6 + 8);
+    buf->size += (size_t)(escape(&at, stop, end, out) - out);
+    if (at >= stop) continue;
+    tk_buf_append_str(buf, "\xEF\xBF\xBD");
+    at++;
   }
   tk_buf_u8(buf, '"');
 }

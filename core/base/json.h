@@ -5,11 +5,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* A double in its shortest round-trip form. `canonical`: as RFC 8785 / ECMAScript Number::toString (1e21, 0.000001, 1e-7; 1.0 is "1");
- * otherwise always recognisable as a float ("1.0", "1e+21"), so that floats come back as floats. value is finite. Returns the length; out holds 32. */
+/* A double in its shortest round-trip form. `canonical`: as RFC 8785 / ECMAScript Number::toString ("1e+21", "0.000001", "1e-7";
+ * 1.0 is "1"); otherwise always recognisable as a float ("1.0"), so that floats come back as floats. value is finite.
+ * Returns the length; out holds 32. */
 size_t tk_json_number(double value, bool canonical, char out[32]);
 size_t tk_json_integer(int64_t value, char *out);                     /* the same; at most 20 bytes */
-void tk_json_string(tk_buf *buf, tk_slice utf8);                     /* quoted and escaped; the input is valid UTF-8 */
+void tk_json_string(tk_buf *buf, tk_slice utf8);                     /* quoted and escaped; what is not UTF-8 becomes U+FFFD */
+/* The same for text that must be UTF-8: returns text.size, or the offset of the first byte that is not (what was appended by
+ * then is for the caller to take back). */
+size_t tk_json_string_strict(tk_buf *buf, tk_slice text);
 
 /* Writer with commas by itself: key() then one value, or values in an array. */
 typedef struct tk_json_writer { tk_buf *buf; bool comma; } tk_json_writer;

@@ -56,21 +56,13 @@ static bool scan_escape(tk_json_scan *scan) {
   return true;
 }
 
-/* 0x80 in each byte of `word` that is not plain: a control character, a quote, a backslash or not ASCII. Bytes behind the
- * first such one may be marked wrongly (borrows run upwards), which is why callers use only the lowest. */
-static inline uint64_t special_bytes(uint64_t word) {
-  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-  uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-  return ((word - ones * 0x20) | (quote - ones) | (backslash - ones) | word) & highs;
-}
-
 bool tk_json_scan_string(tk_json_scan *scan, bool *escaped) {
   *escaped = false;
   for (;;) {
     while (scan->end - scan->at >= 8) {
       uint64_t word, special;
       memcpy(&word, scan->at, 8);
-      special = special_bytes(word);
+      special = tk_json_special_bytes(word);
       if (special) {
         scan->at += __builtin_ctzll(special) / 8;
         break;

@@ -20,6 +20,13 @@ extern const unsigned char tk_json_is_space[256];
 static inline void tk_json_scan_space(tk_json_scan *scan) {
   while (scan->at < scan->end && tk_json_is_space[(unsigned char)*scan->at]) scan->at++;
 }
+/* 0x80 in each byte of `word` that does not stand for itself in a string: a control character, a quote, a backslash, or not
+ * ASCII. Bytes above the lowest such one may be marked wrongly (borrows run upwards). */
+static inline uint64_t tk_json_special_bytes(uint64_t word) {
+  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+  uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+  return ((word - ones * 0x20) | (quote - ones) | (backslash - ones) | word) & highs;
+}
 /* From behind the opening quote to behind the closing one. `escaped`: there are escapes, so tk_json_unescape is needed. */
 bool tk_json_scan_string(tk_json_scan *scan, bool *escaped);
 /* From a digit or '-' to behind the number. Refuses what no double can hold ("1e999"). */

@@ -228,6 +228,35 @@ TEST(strings_are_escaped_as_rfc_8785_says) {
   tk_buf_free(&buf);
 }
 
+TEST(what_is_not_utf8_is_replaced_or_reported) {
+  tk_buf buf = {0};
+  tk_json_string(&buf, tk_slice_of("ab\xFF" "cdefghijk\xE2\x82", 14));
+  CHECK(tk_slice_eq(tk_buf_slice(&buf), tk_slice_str("\"ab\xEF\xBF\xBD" "cdefghijk\xEF\xBF\xBD\xEF\xBF\xBD\"")));
+  tk_buf_clear(&buf);
+  CHECK_EQ_INT(tk_json_string_strict(&buf, tk_slice_of("ab\xFF" "cdefghijk", 12)), 2);
+  CHECK_EQ_INT(tk_json_string_strict(&buf, tk_slice_of("abcdefgh\xE2\x82", 10)), 8);
+  tk_buf_clear(&buf);
+  CHECK_EQ_INT(tk_json_string_strict(&buf, tk_slice_str("\xC3\xA4")), 2);
+  CHECK(tk_slice_eq(tk_buf_slice(&buf), tk_slice_str("\"\xC3\xA4\"")));
+  tk_buf_free(&buf);
+}
+
+TEST(long_strings_are_escaped_like_short_ones) {
+  char text[9000];
+  for (size_t size = 0; size < sizeof text; size += 1 + size / 7) {
+    for (size_t i = 0; i < size; i += 3) memcpy(text + i, i % 5 ? "\xE2\x82\xAC" : "a\n\"", 3);
+    size_t whole = size / 3 * 3;
+    tk_buf buf = {0};
+    CHECK_EQ_INT(tk_json_string_strict(&buf, tk_slice_of(text, whole)), whole);
+    CHECK_EQ_INT(tk_json_check(tk_buf_slice(&buf), 0, NULL), 0);
+    char *back = malloc(buf.size);
+    size_t back_size = tk_json_unescape(tk_slice_of(buf.data + 1, buf.size - 2), back);
+    CHECK(tk_slice_eq(tk_slice_of(back, back_size), tk_slice_of(text, whole)));
+    free(back);
+    tk_buf_free(&buf);
+  }
+}
+
 TEST(the_writer_puts_the_commas) {
   tk_buf buf = {0};
   tk_json_writer w = tk_json_to(&buf);
@@ -278,7 +307,8 @@ static const struct { const char *text; int byte; } refused[] = {
     {"\"\\x\"", 2}, {"\"\\u12\"", 2}, {"\"\\u123g\"", 2}, {"\"\\uD800\"", 2}, {"\"\\uDC00\"", 2}, {"\"\\uD800\\uD800\"", 2},
     {"\"\\uD800x\"", 2}, {"\"\\uD83D\\u\"", 2}, {"\"\n\"", 2}, {"\"\t\"", 2}, {"\"abcdefghij\x01\"", 12}, {"\"\xFF\"", 2},
     {"\"\xC0\x80\"", 2}, {"\"\xED\xA0\x80\"", 2}, {"\"abcdefgh\xE2\x82\"", 10}, {"\xEF\xBB\xBF" "1", 1}, {"// c\n1", 1},
-    {"[1]/*c*/", 4}, {"'a'", 1}, {"[1,\n2,\n x]", 9}, {"\xC2\xA0" "1", 1}, {"\v1", 1}, {"[\"a\",\n4,\n5", 11}, {"{}}", 3}, {"\"\\'\"", 2},
+    {"[1]/*c*/", 4}, {"'a'", 1}, {"[1,\n2,\n x]", 9}, {"\xC2\xA0" "1", 1}, {"\v1", 1}, {"[\"a\",\n4,\n5", 11}, {"{}}", 3},
+    {"\"\\'\"", 2},
     {"[1,,2]", 4}, {"{\"a\":/*c*/1}", 6}, {"-x", 2}, {"1a", 2}, {"[1.5.5]", 5}, {"--1", 2}, {"{\"a\"}", 5}, {"\"a\"x", 4}};
 
 TEST(valid_texts_are_accepted) {
