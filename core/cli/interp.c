@@ -41,7 +41,7 @@ int tk_interp_call(lua_State *L, int nargs, int nresults) {
   interrupted_state = L;
   void (*before)(int) = signal(SIGINT, on_interrupt);
   int status = lua_pcall(L, nargs, nresults, function);
-  signal(SIGINT, before == on_interrupt ? SIG_DFL : before);
+  signal(SIGINT, before);
   lua_remove(L, function);
   return status;
 }

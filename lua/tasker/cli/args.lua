@@ -53,19 +53,22 @@ local function quote(text)
   return "'" .. text:gsub("%c", "?") .. "'"
 end
 
---- Edit distance in which swapping two neighbours is one step.
+-- Edit distance in half steps: 2 for a letter added, lost or changed, 3 for two neighbours swapped, so that of two
+-- candidates the one that only lacks a letter comes first.
+local EDIT, SWAP = 2, 3
+
 local function distance(a, b)
   local before, last, current = {}, {}, {}
   for j = 0, #b do
-    last[j] = j
+    last[j] = j * EDIT
   end
   for i = 1, #a do
-    current[0] = i
+    current[0] = i * EDIT
     for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(last[j] + 1, current[j - 1] + 1, last[j - 1] + cost)
+      local cost = a:byte(i) == b:byte(j) and 0 or EDIT
+      local best = math.min(last[j] + EDIT, current[j - 1] + EDIT, last[j - 1] + cost)
       if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, before[j - 2] + 1)
+        best = math.min(best, before[j - 2] + SWAP)
       end
       current[j] = best
     end
@@ -87,13 +90,13 @@ function args.suggest(word, candidates)
     local d = distance(word, candidate)
     -- The beginning of a longer word is a likely slip too: `--prio`.
     if #word >= 3 and candidate:sub(1, #word) == word then
-      d = 1
+      d = math.min(d, EDIT)
     end
     if not best_distance or d < best_distance then
       best, best_distance = candidate, d
     end
   end
-  if best and best_distance <= math.max(1, #word // 3) then
+  if best and best_distance <= math.max(SWAP, #word // 3 * EDIT) and best_distance < #word * EDIT then
     return best
   end
   return nil
