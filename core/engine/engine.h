@@ -29,7 +29,8 @@ int64_t tk_engine_now_us(tk_engine *engine);
 typedef enum tk_message_type { TK_MSG_REPLY = 1, TK_MSG_RUN, TK_MSG_INTERRUPT, TK_MSG_IDLE, TK_MSG_STOP, TK_MSG_LOG } tk_message_type;
 typedef struct tk_message { struct tk_message *next; uint8_t type; } tk_message;
 
-/* A mailbox with one reader. push: any thread. wake is called after a push that found it empty, outside the lock; it must be cheap (uv_async_send). */
+/* A mailbox with one reader. push: any thread. wake is called with the port's lock held after a push that found it empty; it must be cheap and
+ * must not touch the port (uv_async_send). */
 typedef struct tk_port tk_port;
 tk_port *tk_port_new(void (*wake)(void *context), void *context);   /* NULL wake: for tk_port_wait */
 void tk_port_free(tk_port *port);                                    /* frees the messages left in it */
@@ -53,16 +54,17 @@ typedef struct tk_request {
   uint8_t type;
   tk_port *reply_to;              /* NULL: nobody waits (the engine frees it) */
   void *user;                     /* the requester's */
-  tk_arena arena;
+  tk_arena arena;                 /* starts in `inline_bytes` */
   tk_event *events;
   size_t event_count;
   tk_definition definition;       /* DEFINE */
   tk_slice source;
   /* The answer. */
   int code;                       /* 0 or TK_E_*: of the first event that failed */
-  tk_err err;
   struct tk_answer { tk_id id; uint64_t task_no; bool created, fenced; } *answers;   /* one per event */
   uint32_t number;                /* DEFINE */
+  tk_err err;
+  _Alignas(16) char inline_bytes[1024];   /* an outcome of ordinary size needs no second allocation */
 } tk_request;
 tk_request *tk_request_new(uint8_t type, size_t event_count);
 void tk_request_free(tk_request *request);
@@ -101,7 +103,8 @@ typedef struct tk_run_message {
   uint32_t failures;              /* that count against the limit so far */
   uint32_t task_attempt;          /* attempt_of_task */
   int32_t priority;
-  int64_t deadline_us;            /* on tk_monotonic_us; 0: none */
+  int64_t timeout_us;             /* of this attempt, from its start in the worker; 0: none */
+  int64_t heartbeat_timeout_us;   /* 0: none */
   uint64_t inputs, progress;      /* payload numbers; 0: none */
 } tk_run_message;
 /* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the same, which gives

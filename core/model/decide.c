@@ -13,7 +13,7 @@ static tk_chunk *fresh_chunk(void *context, tk_task *task, uint32_t index) {
   return TK_ARENA_NEW((tk_arena *)context, tk_chunk);
 }
 
-int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err) {
+int tk_decide_check_submission(const tk_submission *submission, tk_err *err) {
   const tk_graph *graph = submission->graph;
   for (uint32_t i = 0; i < submission->bypass_count; i++) {
     uint32_t index = submission->bypass[i];
@@ -21,6 +21,13 @@ int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submissio
       return tk_err_set(err, TK_E_INVALID, "bypass_steps: step %u of handler %.*s/%.*s cannot be skipped", index + 1, (int)graph->ns.size,
                         graph->ns.data, (int)graph->name.size, graph->name.data);
   }
+  return TK_OK;
+}
+
+int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err) {
+  const tk_graph *graph = submission->graph;
+  int code = tk_decide_check_submission(submission, err);
+  if (code) return code;
   task->definition = submission->definition;
   task->graph = graph;
   task->priority = submission->priority;

@@ -109,6 +109,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   graph_block *block = take(&c, sizeof *block);
   tk_graph *g = &block->graph;
   *g = *from;
+  g->step_queues = false;
   g->memory = block;
   g->steps = take(&c, n * sizeof *g->steps);
   uint32_t *edge = take(&c, edges * 2 * sizeof *edge);
@@ -127,6 +128,8 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     *s = *f;
     s->name = take_text(&text, f->name);
     s->queue = take_text(&text, f->queue);
+    s->queue_no = 0;
+    g->step_queues = g->step_queues || s->queue.size;
     if (f->dep_count) memcpy(edge, f->deps, f->dep_count * sizeof *edge);
     s->deps = edge;
     edge += f->dep_count;

@@ -45,6 +45,7 @@ typedef struct tk_graph {
   uint32_t max_parallel;            /* steps of one task in progress at once; 0: no limit */
   int64_t timeout_us;               /* of the whole task, from its start; 0: none */
   uint32_t step_count;              /* 1 .. TK_LIMIT_STEPS */
+  bool step_queues;                 /* derived: some step has a queue of its own */
   tk_graph_step *steps;
   void *memory;                     /* owns everything above */
 } tk_graph;

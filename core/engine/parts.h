@@ -1,0 +1,119 @@
+/* The engine's inside, shared by its files only. Everything here belongs to the engine's thread unless it says otherwise. */
+#ifndef TK_ENGINE_PARTS_H
+#define TK_ENGINE_PARTS_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "base/map.h"
+#include "engine/engine.h"
+#include "engine/presence.h"
+#include "model/decide.h"
+
+/* Pushes a chain of messages at once; moves. */
+void tk_port_push_chain(tk_port *port, tk_message *first, tk_message *last);
+
+typedef struct tk_batch { uint64_t turn; uint32_t outstanding; } tk_batch;   /* the claims of one turn */
+
+/* One claim that this process holds. */
+typedef struct tk_running {
+  tk_worker_handle *worker;      /* NULL: its thread was abandoned, nobody will answer */
+  tk_batch *batch;
+  uint64_t key;                  /* tk_running_key */
+  uint32_t attempt;
+} tk_running;
+
+struct tk_worker_handle {
+  tk_worker_handle *next;
+  tk_port *port;
+  uint32_t concurrency, running;
+  bool paused, until_idle, idle_sent;
+  tk_slice *queues;              /* names */
+  uint32_t *queue_numbers;       /* 0: not known to the store yet */
+  size_t queue_count;
+  uint32_t *definitions;         /* ascending */
+  size_t definition_count;
+  tk_message *out_head, *out_tail;   /* this turn's messages, pushed after the commit */
+};
+
+typedef struct tk_follower { struct tk_follower *next; tk_port *port; _Atomic bool pending; } tk_follower;
+
+/* A call run on the engine's thread between turns; the caller waits. */
+typedef struct tk_control {
+  struct tk_control *next;
+  int (*run)(tk_engine *engine, void *argument, tk_err *err);
+  void *argument;
+  tk_err *err;
+  int code;
+  _Atomic uint32_t done;
+} tk_control;
+
+struct tk_engine {
+  /* Constant after open. */
+  tk_store *store;
+  tk_clock clock;
+  pid_t pid;
+  char *key;                     /* identity in the registry; NULL: private (memory) */
+  tk_engine *next;               /* registry, under its lock */
+  uint32_t references;           /* under the registry's lock */
+
+  /* Any thread. */
+  pthread_mutex_t lock;          /* inbox, controls, thread start */
+  tk_request *inbox_head, *inbox_tail;
+  tk_control *controls;
+  bool started, stopping;
+  _Atomic bool asleep;
+  _Atomic int failed;            /* TK_E_* after the store failed: every request is answered with it */
+  tk_err failure;                /* written once before `failed` */
+  int bell;                      /* eventfd */
+  pthread_rwlock_t graphs_lock;
+  tk_map graphs;                 /* definition number -> tk_graph */
+
+  /* The engine's thread. */
+  pthread_t thread;
+  tk_rng rng;
+  tk_id_source ids;
+  tk_arena arena;                /* of the turn */
+  tk_worker_handle *workers;
+  tk_follower *followers;
+  tk_map running;                /* running_key -> tk_running */
+  tk_presence *presence;         /* NULL: not joined (no workers and no followers so far, or memory) */
+  tk_process process;            /* number 0: not joined */
+  uint64_t turn;                 /* number of the last turn */
+  tk_batch **finished;           /* batches to delete in the next commit */
+  size_t finished_count, finished_capacity;
+  int64_t next_timer_us;
+  uint64_t last_seq;             /* after the last turn: what a last look before sleep compares with */
+  bool again;                    /* there is more to do at once */
+  tk_running **ended;            /* claims ended by this turn: forgotten after the commit, taken back when it fails */
+  size_t ended_count, ended_capacity;
+  int64_t hold_off_us;           /* after a full disk: no turn before this time */
+};
+
+static inline uint64_t tk_running_key(uint64_t task_no, uint32_t step) { return task_no << 20 | step; }
+
+/* turn.c */
+bool tk_engine_turn(tk_engine *engine);                       /* false: there was nothing to do */
+void tk_engine_recover(tk_engine *engine, uint32_t process);  /* gives back all that a dead process held */
+void tk_engine_fail(tk_engine *engine, const tk_err *err);
+uint8_t tk_engine_peek_inbox(tk_engine *engine);              /* type of the oldest request, 0: none */
+tk_request *tk_engine_take_inbox(tk_engine *engine);          /* oldest first, bounded by TK_TURN_EVENTS but at least one */
+void tk_engine_put_back(tk_engine *engine, tk_request *chain); /* in front of the inbox */
+void tk_engine_reply(tk_request *request);
+const tk_graph *tk_turn_graph(void *engine, uint32_t definition);   /* graph lookup of a turn: resolves its queue names too */
+
+/* workers.c */
+size_t tk_workers_free(const tk_engine *engine);
+void tk_workers_claim(tk_engine *engine, tk_decide *d, const tk_load *load);
+void tk_workers_ended(tk_engine *engine, const tk_event *event);    /* an outcome came: the slot is free */
+void tk_workers_interrupt(tk_engine *engine, const tk_notice *notice);
+void tk_workers_perform(tk_engine *engine);                          /* committed: pushes the messages, forgets what ended */
+void tk_workers_discard(tk_engine *engine);                          /* not committed: as if the turn had not been */
+void tk_workers_tell_idle(tk_engine *engine);
+/* Lanes for the plan, in the arena. */
+void tk_workers_lanes(tk_engine *engine, tk_plan *plan);
+
+/* followers (engine.c) */
+void tk_followers_ring(tk_engine *engine);
+
+#endif

@@ -1,0 +1,388 @@
+/* A turn: take what has come, load, decide, claim, commit; then perform. Decide, commit, perform: three places, in that order. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "engine/parts.h"
+
+typedef struct turn {
+  tk_engine *e;
+  tk_request *requests;          /* chain of what this turn answers */
+  tk_event *events;              /* theirs, one after the other */
+  size_t event_count;
+  tk_changes changes;
+  tk_decide d;
+  tk_load load;
+} turn;
+
+static bool from_worker(uint8_t type) { return type >= TK_EV_STEP_DONE && type <= TK_EV_ASK_FAILED; }
+static bool ends_attempt(uint8_t type) { return from_worker(type) && type != TK_EV_HEARTBEAT && type != TK_EV_STEP_LOG; }
+
+/* ---- Plan ---- */
+
+static tk_request *next_request(const tk_request *r) { return (tk_request *)r->message.next; }
+
+static void gather(turn *t) {
+  size_t count = 0, outcomes = 0;
+  for (tk_request *r = t->requests; r; r = next_request(r)) count += r->event_count;
+  t->events = TK_ARENA_ARRAY(&t->e->arena, tk_event, count + 1);
+  for (tk_request *r = t->requests; r; r = next_request(r))
+    for (size_t i = 0; i < r->event_count; i++) {
+      t->events[t->event_count++] = r->events[i];
+      outcomes += ends_attempt(r->events[i].type);
+    }
+}
+
+static void make_plan(turn *t, tk_plan *plan) {
+  tk_engine *e = t->e;
+  size_t slots = tk_workers_free(e);
+  for (size_t i = 0; i < t->event_count; i++) slots += ends_attempt(t->events[i].type);
+  *plan = (tk_plan){.now_us = t->d.now_us, .process = e->process.number, .events = t->events, .event_count = t->event_count};
+  plan->timers = TK_TURN_EVENTS;
+  if (!e->workers) return;
+  tk_workers_lanes(e, plan);
+  plan->candidates = slots;
+}
+
+/* ---- Decide ---- */
+
+static void set_error(tk_request *r, int code, const tk_err *err) {
+  if (r->code) return;
+  r->code = code;
+  r->err = *err;
+}
+
+/* The task that holds the identity, when that is still binding. */
+static tk_task *identity_holder(turn *t, const tk_submission *s, const tk_identity_row *row) {
+  if (!row || !row->task_no) return NULL;
+  if (s->identity_window_us && t->d.now_us >= row->created_at_us + s->identity_window_us) return NULL;
+  return tk_store_task(t->e->store, row->task_no, NULL);
+}
+
+static int refuse_duplicate(const tk_task *holder, tk_err *err) {
+  char id[37];
+  tk_id_format(&holder->id, id);
+  tk_err_set(err, TK_E_CONFLICT, "a task with this identity exists: %s", id);
+  tk_err_details(err, "{\"task_id\":\"%s\"}", id);
+  return TK_E_CONFLICT;
+}
+
+static int submit_one(turn *t, tk_request *r, size_t at, tk_identity_row *row, tk_err *err) {
+  tk_engine *e = t->e;
+  const tk_submission *s = r->events[at].submission;
+  tk_task *holder = identity_holder(t, s, row);
+  if (holder) {
+    if (s->identity_conflict == TK_IDENTITY_REJECT) return refuse_duplicate(holder, err);
+    r->answers[at].id = holder->id;
+    r->answers[at].task_no = holder->no;
+    return TK_OK;
+  }
+  tk_task *task = TK_ARENA_NEW(&e->arena, tk_task);
+  task->no = t->changes.next_task++;
+  task->id = tk_id_next(&e->ids, t->d.now_us, &e->rng);
+  task->queue = tk_store_name(e->store, s->queue, err);
+  if (!task->queue) return err->code;
+  int code = tk_decide_submit(&t->d, task, s, err);
+  TK_ASSERT(!code);   /* checked by check_submissions */
+  tk_store_adopt(e->store, task);
+  if (row) {
+    row->task_no = task->no;
+    row->created_at_us = t->d.now_us;
+    if (!row->dirty) tk_list_push(&e->arena, &t->changes.identities, row);
+    row->dirty = true;
+  }
+  r->answers[at].id = task->id;
+  r->answers[at].task_no = task->no;
+  r->answers[at].created = true;
+  return TK_OK;
+}
+
+/* What could refuse a submission is looked at before the first of its request is made: all or nothing. */
+static int check_submissions(turn *t, tk_request *r, size_t first, tk_err *err) {
+  for (size_t i = 0; i < r->event_count; i++) {
+    if (r->events[i].type != TK_EV_SUBMIT) continue;
+    tk_submission *s = (tk_submission *)r->events[i].submission;
+    s->graph = tk_turn_graph(t->e, s->definition);
+    if (!s->graph) return tk_err_set(err, TK_E_NOT_FOUND, "the store has no definition %u", s->definition);
+    int code = tk_decide_check_submission(s, err);
+    if (code) return code;
+    tk_task *holder = s->identity_conflict == TK_IDENTITY_REJECT ? identity_holder(t, s, t->load.identities[first + i]) : NULL;
+    if (holder) return refuse_duplicate(holder, err);
+  }
+  return TK_OK;
+}
+
+static int resolve_step_name(const tk_task *task, tk_event *event, tk_err *err) {
+  if (!event->step_name.size) return TK_OK;
+  int64_t index = tk_graph_find(task->graph, event->step_name);
+  if (index < 0)
+    return tk_err_set(err, TK_E_NOT_FOUND, "handler %.*s/%.*s has no step '%.*s'", (int)task->graph->ns.size, task->graph->ns.data,
+                      (int)task->graph->name.size, task->graph->name.data, (int)event->step_name.size, event->step_name.data);
+  event->step = (uint32_t)index;
+  return TK_OK;
+}
+
+static int no_task(const tk_event *event, tk_err *err) {
+  char id[37];
+  tk_id_format(&event->task_id, id);
+  return tk_err_set(err, TK_E_NOT_FOUND, "no task %s", id);
+}
+
+/* The limit is looked up outside the turn's own changes: several annotations in one turn may exceed it by as many. */
+static int check_annotation(turn *t, const tk_task *task, const tk_event *event, tk_err *err) {
+  tk_snap *snap;
+  tk_annotation *items;
+  size_t count;
+  int code = tk_snap_open(t->e->store, &snap, err);
+  if (code) return code;
+  code = tk_snap_annotations(snap, &t->e->arena, task->no, &items, &count, err);
+  bool known = false;
+  for (size_t i = 0; !code && i < count; i++) known = known || tk_slice_eq(items[i].name, event->name);
+  tk_snap_close(snap);
+  if (!code && !known && count >= TK_LIMIT_ANNOTATIONS)
+    code = tk_err_set(err, TK_E_INVALID, "a task has at most %d annotations", TK_LIMIT_ANNOTATIONS);
+  return code;
+}
+
+static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *err) {
+  tk_event *event = &r->events[at];
+  if (event->type == TK_EV_SUBMIT) return submit_one(t, r, at, t->load.identities[flat], err);
+  tk_task *task = t->load.tasks[flat];
+  if (!task) return no_task(event, err);
+  r->answers[at].id = task->id;
+  r->answers[at].task_no = task->no;
+  int code = resolve_step_name(task, event, err);
+  if (!code && event->type == TK_EV_ANNOTATE) code = check_annotation(t, task, event, err);
+  return code ? code : tk_decide_event(&t->d, task, event, &r->answers[at].fenced, err);
+}
+
+static void decide_requests(turn *t) {
+  size_t flat = 0;
+  for (tk_request *r = t->requests; r; flat += r->event_count, r = next_request(r)) {
+    tk_err err = {0};
+    int code = check_submissions(t, r, flat, &err);
+    if (code) set_error(r, code, &err);
+    for (size_t i = 0; i < r->event_count; i++) {
+      if (ends_attempt(r->events[i].type)) tk_workers_ended(t->e, &r->events[i]);
+      if (code) continue;
+      err.code = 0;
+      err.details[0] = '\0';
+      int one = decide_one(t, r, i, flat + i, &err);
+      if (one) set_error(r, one, &err);
+    }
+  }
+}
+
+static void decide_loaded(turn *t) {
+  for (size_t i = 0; i < t->load.event_count; i++) tk_decide_event(&t->d, t->load.event_tasks[i], &t->load.events[i], NULL, NULL);
+  for (size_t i = 0; i < t->load.notice_count; i++) tk_workers_interrupt(t->e, &t->load.notices[i]);
+}
+
+/* ---- Commit ---- */
+
+/* An entry made in this turn may have been overtaken by a later event of the same turn. */
+static void drop_stale(turn *t) {
+  tk_changes *c = &t->changes;
+  size_t kept = 0;
+  for (size_t i = 0; i < c->ready.count; i++) {
+    tk_task *task = tk_store_task(t->e->store, c->ready.items[i].task_no, NULL);
+    const tk_step *step = tk_task_step(task, c->ready.items[i].step);
+    if (step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))) c->ready.items[kept++] = c->ready.items[i];
+  }
+  c->ready.count = kept;
+  kept = 0;
+  for (size_t i = 0; i < c->timers.count; i++) {
+    const tk_timer *timer = &c->timers.items[i];
+    tk_task *task = tk_store_task(t->e->store, timer->task_no, NULL);
+    int64_t due_us = timer->step == TK_NO_STEP ? task->due_us : tk_task_step(task, timer->step)->due_us;
+    if (due_us == timer->due_us) c->timers.items[kept++] = c->timers.items[i];
+  }
+  c->timers.count = kept;
+  kept = 0;
+  for (size_t i = 0; i < c->notices.count; i++) {   /* our own claims are told directly, after the commit */
+    if (c->notices.items[i].process == t->e->process.number) tk_workers_interrupt(t->e, &c->notices.items[i]);
+    else c->notices.items[kept++] = c->notices.items[i];
+  }
+  c->notices.count = kept;
+}
+
+static bool writes_anything(const turn *t) {
+  const tk_changes *c = &t->changes;
+  return c->dirty.count || c->unready.count || c->annotations.count || c->identities.count || t->load.event_count || t->load.notice_count;
+}
+
+static int commit(turn *t, uint32_t process, const uint64_t *batches, size_t batch_count, tk_err *err) {
+  tk_engine *e = t->e;
+  tk_apply apply = {.changes = &t->changes, .process = process, .finished_batches = batches, .finished_batch_count = batch_count};
+  memcpy(apply.mark.incarnation, e->process.incarnation, sizeof apply.mark.incarnation);
+  apply.mark.turn = e->turn;
+  tk_applied applied;
+  int code = tk_store_apply(e->store, &apply, &applied, err);
+  if (!code && applied.last_seq >= applied.first_seq) e->last_seq = applied.last_seq;
+  return code;
+}
+
+static int commit_turn(turn *t, tk_err *err) {
+  tk_engine *e = t->e;
+  size_t count = e->finished_count;
+  uint64_t *batches = TK_ARENA_ARRAY(&e->arena, uint64_t, count + 1);
+  for (size_t i = 0; i < count; i++) batches[i] = e->finished[i]->turn;
+  int code = commit(t, e->process.number, batches, count, err);
+  if (code) return code;
+  for (size_t i = 0; i < count; i++) tk_free(e->finished[i]);
+  e->finished_count = 0;
+  return TK_OK;
+}
+
+/* ---- Perform ---- */
+
+static void wake_peers(const turn *t) {
+  const tk_changes *c = &t->changes;
+  uint32_t reasons = c->dirty.count ? TK_WAKE_LOG : 0;
+  if (c->ready.count || c->inbox.count || c->notices.count || c->timers.count) reasons |= TK_WAKE_WORK;
+  if (reasons) tk_presence_wake(t->e->presence, reasons);
+}
+
+static void perform(turn *t) {
+  tk_workers_perform(t->e);
+  while (t->requests) {
+    tk_request *next = next_request(t->requests);
+    tk_engine_reply(t->requests);
+    t->requests = next;
+  }
+  if (t->changes.dirty.count) tk_followers_ring(t->e);
+  wake_peers(t);
+}
+
+/* Nothing was committed. A full disk passes: outcomes of workers wait, clients are told. Anything else ends the store's life here. */
+static void perform_failure(turn *t, const tk_err *err) {
+  tk_engine *e = t->e;
+  tk_request *wait = NULL, **wait_at = &wait;
+  tk_workers_discard(e);
+  if (err->code != TK_E_FULL) tk_engine_fail(e, err);
+  else e->hold_off_us = tk_clock_now_us(&e->clock) + 1000000;
+  while (t->requests) {
+    tk_request *r = t->requests;
+    t->requests = next_request(r);
+    if (err->code == TK_E_FULL && r->event_count && from_worker(r->events[0].type)) {
+      r->message.next = NULL;
+      *wait_at = r;
+      wait_at = (tk_request **)&r->message.next;
+      continue;
+    }
+    r->code = err->code;
+    r->err = *err;
+    tk_engine_reply(r);
+  }
+  tk_engine_put_back(e, wait);
+}
+
+/* ---- The turn ---- */
+
+static void begin_turn(turn *t, tk_engine *e) {
+  memset(t, 0, sizeof *t);
+  t->e = e;
+  tk_arena_reset(&e->arena);
+  e->turn++;
+  t->changes.arena = &e->arena;
+  t->d = (tk_decide){.changes = &t->changes, .now_us = tk_clock_now_us(&e->clock), .rng = &e->rng, .process = e->process.number};
+}
+
+static int load(turn *t, const tk_plan *plan, tk_err *err) {
+  int code = tk_store_load(t->e->store, &t->e->arena, plan, tk_turn_graph, t->e, &t->load, err);
+  if (code) return code;
+  t->changes.next_payload = t->load.next_payload;
+  t->changes.next_task = t->load.next_task;
+  t->e->last_seq = t->load.next_seq - 1;
+  t->e->next_timer_us = t->load.next_timer_us;
+  return TK_OK;
+}
+
+static void define(tk_engine *e, tk_request *r) {
+  r->code = tk_store_define(e->store, &r->definition, r->source, &r->number, &r->err);
+  tk_engine_reply(r);
+}
+
+static void note_own_timers(turn *t) {
+  for (size_t i = 0; i < t->changes.timers.count; i++)
+    if (t->changes.timers.items[i].due_us < t->e->next_timer_us) t->e->next_timer_us = t->changes.timers.items[i].due_us;
+}
+
+bool tk_engine_turn(tk_engine *e) {
+  turn t;
+  tk_plan plan;
+  tk_err err = {0};
+  if (e->hold_off_us && tk_clock_now_us(&e->clock) < e->hold_off_us && !e->stopping) return false;
+  e->hold_off_us = 0;
+  uint8_t first = tk_engine_peek_inbox(e);
+  bool due = e->workers && e->next_timer_us <= tk_clock_now_us(&e->clock);
+  if (!first && !e->again && !due) return false;
+  if (first == TK_REQ_DEFINE) {
+    define(e, tk_engine_take_inbox(e));
+    return true;
+  }
+  int code = tk_store_begin(e->store, &err);
+  begin_turn(&t, e);
+  t.requests = tk_engine_take_inbox(e);   /* also what came while another process held the write lock */
+  e->again = false;
+  gather(&t);
+  if (!code) {
+    make_plan(&t, &plan);
+    code = load(&t, &plan, &err);
+    if (code) tk_store_abort(e->store);
+  }
+  if (code) {
+    perform_failure(&t, &err);
+    return true;
+  }
+  decide_loaded(&t);
+  decide_requests(&t);
+  tk_workers_claim(e, &t.d, &t.load);
+  drop_stale(&t);
+  if (!writes_anything(&t) && !e->finished_count) tk_store_abort(e->store);
+  else code = commit_turn(&t, &err);
+  if (code) {
+    perform_failure(&t, &err);
+    return true;
+  }
+  note_own_timers(&t);
+  e->again = t.load.more || t.changes.inbox.count;
+  perform(&t);
+  return true;
+}
+
+/* In turns of a bounded size; each ends claims of the dead process and deletes the batches it read whole. */
+void tk_engine_recover(tk_engine *e, uint32_t process) {
+  for (size_t count = TK_TURN_EVENTS; count == TK_TURN_EVENTS;) {
+    turn t;
+    tk_err err = {0};
+    tk_event *events;
+    uint64_t *batches;
+    size_t batch_count;
+    tk_plan plan = {0};
+    int code = tk_store_begin(e->store, &err);
+    if (code) goto failed;
+    begin_turn(&t, e);
+    plan.now_us = t.d.now_us;
+    code = load(&t, &plan, &err);
+    if (!code) code = tk_store_claims_of(e->store, &e->arena, process, TK_TURN_EVENTS, &events, &count, &batches, &batch_count, &err);
+    if (code) {
+      tk_store_abort(e->store);
+      goto failed;
+    }
+    for (size_t i = 0; i < count; i++) {
+      tk_task *task = tk_store_task(e->store, events[i].task_no, NULL);
+      if (task && tk_task_step(task, events[i].step)->owner == process) tk_decide_event(&t.d, task, &events[i], NULL, NULL);
+    }
+    drop_stale(&t);
+    code = commit(&t, process, batches, batch_count, &err);
+    if (code) goto failed;
+    perform(&t);
+    continue;
+  failed:
+    if (code == TK_E_FULL) tk_log(TK_LOG_WARN, "giving back what a dead process held: %s", err.message);
+    else tk_engine_fail(e, &err);
+    return;
+  }
+}
