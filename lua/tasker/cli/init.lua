@@ -6,6 +6,7 @@
 --   `default`, else `./tasker-data`) with `options` for `tasker.open`. Without `create` a store that is not there is
 --   not made but refused. `announce` prints the store's absolute path on stderr when it was not given. Does not return
 --   when the store cannot be opened; the app is closed when the command ends.
+-- * `ctx.require_store()`: what `ctx.open` does about a store that is not there, without opening it
 -- * `ctx.store_url`, `ctx.store_given` (by `--store` or `$TASKER_STORE`), `ctx.store_path()` (absolute; `memory:` as it is)
 -- * `ctx.out(text)`, `ctx.err(text)`: write as is, no newline added. A reader of stdout that went away ends the command.
 --   `ctx.flush()` after each piece of a stream that somebody waits for.
@@ -82,15 +83,22 @@ local function exists(folder)
   return file ~= nil
 end
 
+-- Ends the command when the store is one of files and not there.
+local function require_store(ctx, folder)
+  if folder and not exists(folder) then
+    complain(ctx.name, ("there is no store at %s (--store or $TASKER_STORE name another)"):format(ctx.absolute(folder)))
+    quit(1)
+  end
+end
+
 local function open_store(ctx, request, apps)
   local url = ctx.store_given and ctx.store_url or request.default or ctx.store_url
   local folder = folder_of(url)
   if folder == "" then
     ctx.usage("the store's path is empty")
   end
-  if folder and not request.create and not exists(folder) then
-    complain(ctx.name, ("there is no store at %s (--store or $TASKER_STORE name another)"):format(ctx.absolute(folder)))
-    quit(1)
+  if not request.create then
+    require_store(ctx, folder)
   end
   local app, err = require("tasker").open(url, request.options)
   if not app then
@@ -138,6 +146,9 @@ local function make_context(name, opts, program, apps)
   function ctx.store_path()
     local folder = folder_of(ctx.store_url)
     return folder and program.absolute(folder) or ctx.store_url
+  end
+  function ctx.require_store()
+    require_store(ctx, folder_of(ctx.store_url))
   end
   function ctx.open(request)
     return open_store(ctx, request or {}, apps)

@@ -1,8 +1,6 @@
 --- Durations, times, sizes and counts as people read them.
 -- @module tasker.cli.support.format
 
-local args = require "tasker.cli.args"
-
 local format = {}
 
 --- `340 ms`, `1.24 s`, `2 m 03 s`, `3 h 12 m`, `2 d 4 h`.
@@ -53,7 +51,7 @@ end
 -- @tparam string|nil text RFC 3339; other values (JSON null) are nil
 -- @treturn number|nil
 function format.epoch(text)
-  return type(text) == "string" and args.parse_rfc3339(text) or nil
+  return type(text) == "string" and require("tasker.core").time_parse(text) or nil
 end
 
 --- `2026-11-24 11:22:30` in the user's time zone.

@@ -1,0 +1,97 @@
+--- `tasker-lua events`: the log of a store.
+local format = require "tasker.cli.support.format"
+local json_lines = require "tasker.cli.support.json_lines"
+local term = require "tasker.cli.support.term"
+
+local PAGE = 1000     -- events read at once: bounds memory whatever the length of the log
+
+local COLORS = {
+  completed = "green", failed = "red", cancelled = "magenta", retry_scheduled = "yellow", waiting = "blue", paused = "blue",
+}
+
+local function data_of(event)
+  local json = require("tasker.core").json
+  return next(event.data or {}) ~= nil and term.clean(json.encode(event.data)) or ""
+end
+
+-- A line for people: on a terminal in local time and fitted to it, else in UTC and whole.
+local function line_of(screen, text)
+  local event = require("tasker.core").json.decode(text)
+  local step = type(event.step) == "string" and event.step or ""
+  if type(event.attempt) == "number" and event.attempt > 0 and step ~= "" then
+    step = ("%s (%d)"):format(step, event.attempt)
+  end
+  if not screen.is_tty then
+    local fields = { tostring(event.seq), event.at, event.event, event.task_id, step, data_of(event) }
+    return (table.concat(fields, "  "):gsub("%s+$", "")) .. "\n"
+  end
+  local at = format.epoch(event.at)
+  local time = ("%s.%03d"):format(format.local_time(at), math.floor(at % 1 * 1000))
+  local head = ("%8d  %s  %s  "):format(event.seq, time, event.task_id:sub(-12))
+  local room = math.max(screen.columns - #head, 20)
+  local rest = screen:fit(("%-22s %s  %s"):format(event.event, step, data_of(event)):gsub("%s+$", "") .. "", room)
+  return screen:paint(head, "dim") .. screen:paint(rest, COLORS[event.event:match("%.(.*)$")]) .. "\n"
+end
+
+local function print_page(ctx, screen, opts, text)
+  local count = 0
+  for object in json_lines.objects(text) do
+    count = count + 1
+    ctx.out(opts.json and object .. "\n" or line_of(screen, object))
+  end
+  return count
+end
+
+local function run(opts, ctx)
+  local app = ctx.open { options = { read_only = true } }
+  local engine = app.engine
+  local id, err
+  if opts.task then
+    id, err = engine:find_id(opts.task)
+    if not id then
+      return ctx.fail(ctx.name, err)
+    end
+  end
+  local screen = term.out(ctx)
+  local after, left = opts.after, opts.limit or math.huge
+  while left > 0 do
+    local limit = math.tointeger(math.min(PAGE, left))
+    local text, last = engine:events(after, id, limit)
+    if not text then
+      return ctx.fail(ctx.name, last)
+    end
+    local count = print_page(ctx, screen, opts, text)
+    after, left = last, left - count
+    if count < limit then
+      if not opts.follow or left <= 0 then
+        break
+      end
+      io.stdout:flush()
+      local grown, why = engine:wait_log()
+      if grown == nil then
+        return ctx.fail(ctx.name, why)
+      end
+    end
+  end
+  return 0
+end
+
+return {
+  summary = "print the log of what happened",
+  group = "look",
+  description = [[
+One event a line, oldest first. --follow goes on with what happens from then on, until interrupted.]],
+  arguments = {},
+  options = {
+    { name = "after", value = "SEQ", type = "integer", min = 0, default = 0, help = "only events with a greater number (0)" },
+    { name = "task", value = "ID", help = "only of this task" },
+    { name = "limit", value = "N", type = "integer", min = 0, help = "at most so many (all)" },
+    { name = "follow", short = "f", help = "wait for more" },
+    { name = "json", help = "one event a line as JSON on stdout" },
+  },
+  examples = {
+    { "tasker-lua events --task @last", "the history of the last task" },
+    { "tasker-lua events --follow --json", "everything, as it happens, for programs" },
+  },
+  run = run,
+}

@@ -1,0 +1,119 @@
+--- `tasker-lua run FILE [HANDLER] [CONTEXT]`: one task from a handler file, from submission to its end.
+local args = require "tasker.cli.args"
+local files = require "tasker.cli.support.files"
+local outcome = require "tasker.cli.support.outcome"
+local progress = require "tasker.cli.support.progress"
+
+-- `run FILE '{"a":1}'`: what cannot be a handler's name is the context.
+local function sort_arguments(opts, ctx)
+  local text = opts.handler
+  if opts.context ~= nil or not text or not (text:find "^[{%[@]" or text == "-") then
+    return text, opts.context
+  end
+  local context, why = args.read_json(text)
+  if context == nil then
+    ctx.usage(("CONTEXT: %s"):format(why))
+  end
+  return nil, context
+end
+
+local function usage_list(ctx, message, names)
+  ctx.usage(("%s: %s"):format(message, table.concat(names, ", ")))
+end
+
+-- The handler that is meant: of what the file defines.
+local function choose(ctx, handlers, wanted, file)
+  local names = files.names(handlers)
+  if not wanted then
+    if #handlers > 1 then
+      usage_list(ctx, ("%s defines several handlers, name one"):format(file), names)
+    end
+    return handlers[1]
+  end
+  local short, seen = {}, {}
+  for _, handler in ipairs(handlers) do
+    local full, version = tostring(handler):match("^(.*)@(.*)$")
+    local name = full:match("/(.*)$")
+    for _, form in ipairs { full, name, full .. "@" .. version, name .. "@" .. version } do
+      if not seen[form] then
+        seen[form] = true
+        short[#short + 1] = form
+      end
+    end
+  end
+  if seen[wanted] then
+    return wanted
+  end
+  local hint = args.hint(wanted, short)
+  usage_list(ctx, ("%s defines no handler '%s'%s; it defines"):format(file, wanted, hint), names)
+end
+
+-- How many steps of the task are done, for the progress line.
+local function watch_of(ctx, app)
+  local line = progress.new(ctx, "running", "steps")
+  if not line.screen.cursor then
+    return line, nil
+  end
+  return line, function()
+    local stats = require("tasker.core").json.decode(app.engine:stats())
+    local done, total = 0, 0
+    for status, number in pairs(stats.steps) do
+      total = total + number
+      if status == "complete" or status == "skipped" or status == "error" or status == "cancelled" or status == "resolved_manually" then
+        done = done + number
+      end
+    end
+    line:update(done, total)
+  end
+end
+
+local function run(opts, ctx)
+  local wanted, context = sort_arguments(opts, ctx)
+  -- stdout is for the results: what the handlers print goes to stderr.
+  local undivert = files.divert()
+  local handlers, code = files.load(ctx, { opts.file })
+  if not handlers then
+    return code
+  end
+  local handler = choose(ctx, handlers, wanted, opts.file)
+  local app = ctx.open { create = true, default = "memory:" }
+  local line, watch = watch_of(ctx, app)
+  local task, err = app:run(handler, context, { timeout = opts.timeout, watch = watch })
+  line:clear()
+  undivert()
+  if not task and not (err.code == "timeout" and err.details and err.details.task_id) then
+    return ctx.fail(ctx.name, err)
+  end
+  local id = task and task.task_id or err.details.task_id
+  local json = outcome.task_json(app.engine, id)
+  if opts.json then
+    ctx.out(json .. "\n")
+  elseif task then
+    local encode = require("tasker.core").json.encode
+    ctx.out(encode(require("tasker.core").json.decode(json).results, ctx.is_tty and { indent = 2 } or nil) .. "\n")
+  end
+  return outcome.report(ctx, json, not task and opts.timeout or nil)
+end
+
+return {
+  summary = "run a handler from a file and print its results",
+  group = "work",
+  description = [[
+Loads FILE, submits one task, works on it until it is final and prints its results as JSON on stdout. The store is in
+memory unless --store or $TASKER_STORE names one. Exit codes: 0 complete or resolved, 3 in error, 4 cancelled,
+5 not final within --timeout. What the file prints goes to stderr.]],
+  arguments = {
+    { name = "file", type = "file", help = "a Lua file that defines handlers with tasker.handler" },
+    { name = "handler", optional = true, help = "the one to run, when the file defines several" },
+    { name = "context", display = "CONTEXT|@file|-", type = "json", optional = true, help = "a JSON object; - reads it from stdin" },
+  },
+  options = {
+    { name = "timeout", value = "S", type = "duration", help = "at most so long" },
+    { name = "json", help = "the whole task instead of its results" },
+  },
+  examples = {
+    { "tasker-lua run order.lua '{\"order_id\":7}'", "run the only handler of the file" },
+    { "tasker-lua run order.lua shop/order @order.json --store ./tasker-data", "with the context of a file, in a store on disk" },
+  },
+  run = run,
+}
