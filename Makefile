@@ -36,6 +36,11 @@ EMBEDDED = $(sort $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua lua/*/*/*/*.lua
 UNIT_TESTS = $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(wildcard spec/c/test_*.c))
 FUZZERS = $(patsubst spec/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard spec/fuzz/fuzz_*.c))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+# An allocation that cannot be is to fail as it does without a sanitizer.
+export ASAN_OPTIONS ?= allocator_may_return_null=1
+export TSAN_OPTIONS ?= allocator_may_return_null=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+
 # The commands in `name: ## text` comments below are what `make help` prints.
 
 .PHONY: all demo test check bench install asan tsan fuzz clean help lint setup units shims run-tests FORCE

@@ -125,52 +125,6 @@ function args.parse_duration(text)
   return tonumber(digits) * UNITS[unit]
 end
 
-local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
-
-local function days_in_month(year, month)
-  if month == 2 and year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) then
-    return 29
-  end
-  return DAYS[month]
-end
-
--- Days from 1970-01-01; counts years from March so that the leap day is the last of its year.
-local function days_from_civil(year, month, day)
-  if month <= 2 then
-    year = year - 1
-  end
-  local month_from_march = (month + 9) % 12
-  local era_days = 365 * year + year // 4 - year // 100 + year // 400
-  return era_days + (153 * month_from_march + 2) // 5 + day - 1 - 719468
-end
-
---- Epoch seconds of an RFC 3339 time, or nil.
--- @string text
--- @treturn number|nil
-function args.parse_rfc3339(text)
-  local year, month, day, hour, minute, second, fraction, zone =
-    text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(%.?%d*)([Zz+-].*)$")
-  if not year or fraction == "." or (fraction ~= "" and fraction:sub(1, 1) ~= ".") then
-    return nil
-  end
-  year, month, day = tonumber(year), tonumber(month), tonumber(day)
-  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
-  if month < 1 or month > 12 or day < 1 or day > days_in_month(year, month) or hour > 23 or minute > 59 or second > 60 then
-    return nil
-  end
-  local offset = 0
-  if zone ~= "Z" and zone ~= "z" then
-    local sign, hours, minutes = zone:match("^([+-])(%d%d):(%d%d)$")
-    hours, minutes = tonumber(hours), tonumber(minutes)
-    if not sign or hours > 23 or minutes > 59 then
-      return nil
-    end
-    offset = (hours * 3600 + minutes * 60) * (sign == "-" and -1 or 1)
-  end
-  local whole = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset
-  return fraction == "" and whole or whole + tonumber("0" .. fraction)
-end
-
 --- Epoch seconds of a time as the command line takes them, or nil.
 -- @string text RFC 3339, epoch seconds, or a duration
 -- @string relative "ago" or "ahead": where a duration counts to
@@ -184,10 +138,13 @@ function args.parse_time(text, relative, now)
   if duration then
     return relative == "ahead" and now + duration or now - duration
   end
-  return args.parse_rfc3339(text)
+  return require("tasker.core").time_parse(text)
 end
 
-local function read_json(text)
+--- Decodes the JSON of an argument: the text itself, `@file`, or `-` for stdin.
+-- @string text
+-- @return the value, or nil and why not
+function args.read_json(text)
   local source = "JSON"
   if text == "-" or text:sub(1, 1) == "@" then
     local path = text:sub(2)
@@ -284,7 +241,7 @@ local function convert(text, declaration, is_argument)
       label, table.concat(declaration.choices, ", "), quote(text), args.hint(text, declaration.choices))
   end
   if declaration.type == "json" then
-    local value, why = read_json(text)
+    local value, why = args.read_json(text)
     if value == nil then
       return nil, ("%s: %s"):format(label, why)
     end
