@@ -163,7 +163,8 @@ static int put_handler(tk_reading *reading, tk_json_writer *w, const tk_definiti
   const tk_graph *graph = tk_engine_graph(reading->engine, definition->number);
   if (!graph)
     return tk_err_set(err, TK_E_CORRUPT, "the definition number %u, of %.*s/%.*s, cannot be read; `check` tells more",
-                      definition->number, (int)definition->ns.size, definition->ns.data, (int)definition->name.size, definition->name.data);
+                      definition->number, (int)definition->ns.size, definition->ns.data, (int)definition->name.size,
+                      definition->name.data);
   char hash[65];
   tk_hex(definition->hash, sizeof definition->hash, hash);
   uint32_t latest = tk_snap_find_definition(reading->snap, definition->ns, definition->name, (tk_slice){0});
