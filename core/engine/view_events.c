@@ -17,6 +17,7 @@ typedef struct log_walk {
   int code;
   tk_json_writer w;
   size_t limit, count;            /* limit 0: none */
+  uint64_t kinds;                 /* bits of the kinds wanted; 0: all */
   uint64_t last;
   seen_task *seen;
 } log_walk;
@@ -55,6 +56,10 @@ static int put_data(log_walk *walk, const tk_log_event *event) {
 static bool visit_event(void *context, const tk_log_event *event) {
   log_walk *walk = context;
   tk_json_writer *w = &walk->w;
+  if (walk->kinds && !(walk->kinds >> event->kind & 1)) {
+    walk->last = event->seq;
+    return true;
+  }
   const seen_task *seen = task_of(walk, event->task_no);
   if (!seen) return false;
   tk_json_object(w);
@@ -80,8 +85,14 @@ static bool visit_event(void *context, const tk_log_event *event) {
 }
 
 int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last, tk_err *err) {
+  return tk_view_events_of(engine, 0, after, task, limit, out, last, err);
+}
+
+int tk_view_events_of(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last,
+                      tk_err *err) {
+  _Static_assert(TK_LOG_KIND_COUNT <= 64, "a bit for each kind");
   size_t start = out->size;
-  log_walk walk = {.err = err, .w = tk_json_to(out), .limit = limit, .last = after};
+  log_walk walk = {.err = err, .w = tk_json_to(out), .limit = limit, .kinds = kinds, .last = after};
   uint64_t task_no = 0;
   int code = tk_reading_open(&walk.reading, engine, err);
   if (!code && task) code = tk_reading_task_no(&walk.reading, task, &task_no, err);
@@ -96,5 +107,15 @@ int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t 
   tk_reading_close(&walk.reading);
   if (code) out->size = start;
   *last = code ? after : walk.last;
+  return code;
+}
+
+int tk_view_last_seq(tk_engine *engine, uint64_t *last, tk_err *err) {
+  tk_reading reading;
+  tk_meta meta = {0};
+  int code = tk_reading_open(&reading, engine, err);
+  if (!code) code = tk_snap_meta(reading.snap, &meta, err);
+  tk_reading_close(&reading);
+  *last = meta.last_seq;
   return code;
 }
