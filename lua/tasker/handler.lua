@@ -1,0 +1,393 @@
+--- Task handlers: the check of a definition, and what it becomes.
+-- @module tasker.handler
+
+local core = require "tasker.core"
+local check = require "tasker.check"
+local graph = require "tasker.graph"
+local identity = require "tasker.identity"
+local retry = require "tasker.retry"
+local schema = require "tasker.schema"
+local semver = require "tasker.semver"
+local step_handlers = require "tasker.step_handlers"
+local suggest = require "tasker.suggest"
+
+local handler = {}
+
+local DEFAULT_TIMEOUT_SECONDS = 3600
+local MOST_STEPS = 10000
+local CANONICAL = { canonical = true }
+
+local HANDLER_FIELDS = {
+  namespace = "string", name = "string", version = "string", description = "string", context_schema = "table",
+  steps = "table", retry = "table", max_parallel = "number", queue = "string", priority = "number",
+  identity = "string|table|function", timeout = "number|boolean", chain = "boolean",
+}
+
+local STEP_FIELDS = {
+  name = "string", run = "function", depends_on = "string|table", description = "string", retry = "table",
+  timeout = "number|boolean", heartbeat_timeout = "number|boolean", skippable = "boolean", retryable = "boolean",
+  inputs = "any", handler = "string", config = "any", dependent_system = "string", queue = "string", on_error = "string",
+}
+
+local function set_of(names)
+  local set = {}
+  for name in names:gmatch("%S+") do
+    set[name] = true
+  end
+  return set
+end
+
+-- Fields of later versions of the interface.
+local LATER_HANDLER_FIELDS = set_of [[schedule compensate limits states initial on_failure on_retry on_exhausted
+  on_recovered]]
+local LATER_STEP_FIELDS = set_of [[when switch cases default map max_parallel max_failures child context on_child_error
+  sleep signal on_timeout approval on_reject notify join compensate compensate_on limits results_schema inputs_schema
+  on_invalid on_failure on_retry on_exhausted on_recovered]]
+
+-- ---- Refusing ----
+
+local Refusal = {}
+
+-- What is wrong, where: "handler shop/order@1.0.0: step 'charge': field 'timeout' must be …". Caught by handler.new.
+local function refuse(where, format, ...)
+  error(setmetatable({ message = ("%s %s"):format(where, format:format(...)) }, Refusal), 0)
+end
+
+local function refuse_field(where, field, format, ...)
+  refuse(where, "field '%s' %s", field, format:format(...))
+end
+
+local function failer(where)
+  return function(field, format, ...)
+    refuse_field(where, field, format, ...)
+  end
+end
+
+local function check_fields(given, declared, later, where)
+  for name, value in next, given do
+    local types = declared[name]
+    if later[name] then
+      refuse_field(where, name, "is unknown: this version has no such field")
+    elseif not types then
+      refuse(where, "field %s is unknown%s", check.show(name), suggest.hint(name, declared))
+    elseif types ~= "any" then
+      local wrong = check.wrong_type(value, types)
+      if wrong then
+        refuse_field(where, name, "%s", wrong)
+      end
+    end
+  end
+end
+
+local function check_value(given, name, impossible, where)
+  local value = given[name]
+  local wanted = value ~= nil and impossible(value)
+  if wanted then
+    refuse_field(where, name, "must be %s, not %s", wanted, check.show(value))
+  end
+end
+
+local not_count = check.not_integer(1, 1000000)
+
+local function not_step_name(value)
+  return check.not_name(value, check.LONGEST_STEP_NAME)
+end
+
+local function not_version(value)
+  return not semver.is_valid(value) and ("a semantic version such as 1.2.3, at most %d characters"):format(semver.LONGEST)
+    or nil
+end
+
+local function not_timeout(value)
+  if value == true then
+    return "a number of seconds or false"
+  end
+  return value and check.not_duration(value)
+end
+
+-- ---- Steps ----
+
+local function check_code(given, where)
+  if given.run and given.handler then
+    refuse(where, "has both 'run' and 'handler'; a step has exactly one")
+  elseif not given.run and not given.handler then
+    refuse(where, "has no 'run': a step needs a function or a 'handler'")
+  elseif given.config ~= nil and not given.handler then
+    refuse_field(where, "config", "is for a step with 'handler'")
+  end
+end
+
+local function encode_field(value, field, where)
+  local text, err = core.encode(value)
+  if not text then
+    refuse_field(where, field, "cannot be kept as JSON: %s", err.message)
+  end
+  return text
+end
+
+-- The function that runs for `handler = "name"`.
+local function bind_step_handler(given, where)
+  local found = step_handlers.find(given.handler)
+  if not found then
+    refuse_field(where, "handler", "names no step handler %s (tasker.step_handler registers one)%s", check.show(given.handler),
+      step_handlers.hint(given.handler))
+  end
+  local config = given.config == nil and {} or given.config
+  local text = encode_field(config, "config", where)
+  if found.config_schema then
+    local ok, err = found.config_schema:validate(config)
+    if not ok then
+      refuse_field(where, "config", "is refused by the step handler '%s': %s", given.handler, err.message)
+    end
+  end
+  local run = found.run
+  return function(task, step)
+    return run(task, step, core.json.decode(text))
+  end
+end
+
+local function dependencies_of(given, where)
+  local names = given.depends_on
+  if names == nil then
+    return nil
+  elseif type(names) == "string" then
+    return { names }
+  end
+  local wanted = check.not_list_of()(names)
+  if wanted then
+    refuse_field(where, "depends_on", "must be a name or %s", wanted)
+  end
+  local seen, list = {}, {}
+  for _, name in ipairs(names) do
+    if not seen[name] then
+      seen[name] = true
+      list[#list + 1] = name
+    end
+  end
+  return list
+end
+
+local function timeout_of(given)
+  if given.timeout == nil then
+    return DEFAULT_TIMEOUT_SECONDS
+  end
+  return given.timeout or nil
+end
+
+local function new_step(given, index, common_retry, where)
+  check_fields(given, STEP_FIELDS, LATER_STEP_FIELDS, where)
+  check_code(given, where)
+  check_value(given, "timeout", not_timeout, where)
+  check_value(given, "heartbeat_timeout", not_timeout, where)
+  check_value(given, "queue", check.not_name, where)
+  check_value(given, "description", check.not_text, where)
+  check_value(given, "dependent_system", check.not_text, where)
+  if given.on_error ~= nil and given.on_error ~= "continue" then
+    refuse_field(where, "on_error", "must be \"continue\", not %s", check.show(given.on_error))
+  end
+  if given.retry ~= nil then
+    retry.check(given.retry, failer(where))
+  end
+  local step = {
+    index = index, name = given.name, description = given.description, queue = given.queue,
+    dependent_system = given.dependent_system, handler = given.handler,
+    run = given.run or bind_step_handler(given, where),
+    timeout = timeout_of(given), heartbeat_timeout = given.heartbeat_timeout or nil,
+    skippable = given.skippable == true, retryable = given.retryable ~= false,
+    continue = given.on_error == "continue",
+    depends_on = dependencies_of(given, where),
+  }
+  step.retry, step.strategy, step.strategy_name = retry.resolve(given.retry, common_retry)
+  if given.handler then
+    step.config = given.config == nil and {} or given.config
+  end
+  if type(given.inputs) == "function" then
+    step.ask = given.inputs
+  elseif given.inputs ~= nil then
+    step.inputs, step.inputs_text = given.inputs, encode_field(given.inputs, "inputs", where)
+  end
+  return step
+end
+
+-- Names first: every other message about a step names it.
+local function name_steps(given_steps, where)
+  if not check.is_list(given_steps) or #given_steps == 0 then
+    refuse_field(where, "steps", "must be a list of at least one step")
+  elseif #given_steps > MOST_STEPS then
+    refuse_field(where, "steps", "has %d steps; a handler has at most %d", #given_steps, MOST_STEPS)
+  end
+  local index_of = {}
+  for i, given in ipairs(given_steps) do
+    local at = ("%s step %d:"):format(where, i)
+    if type(given) ~= "table" then
+      refuse(at, "must be a table, not %s", check.show(given))
+    elseif type(given.name) ~= "string" then
+      refuse_field(at, "name", given.name == nil and "is missing" or "must be a string, not %s", check.show(given.name))
+    end
+    check_value(given, "name", not_step_name, at)
+    if index_of[given.name] then
+      refuse_field(at, "name", "is '%s', as of step %d: names must differ", given.name, index_of[given.name])
+    end
+    index_of[given.name] = i
+  end
+  return index_of
+end
+
+local function link_steps(steps, index_of, chain, where)
+  for i, step in ipairs(steps) do
+    if not step.depends_on then
+      step.depends_on = chain and i > 1 and { steps[i - 1].name } or {}
+    end
+    step.deps = {}
+    for k, name in ipairs(step.depends_on) do
+      local dependency = index_of[name]
+      if not dependency then
+        refuse_field(("%s step '%s':"):format(where, step.name), "depends_on", "names no step: %s%s", check.show(name),
+          suggest.hint(name, index_of))
+      end
+      step.deps[k] = dependency
+    end
+    table.sort(step.deps)
+  end
+  local cycle = graph.find_cycle(steps)
+  if cycle then
+    refuse_field(("%s step '%s':"):format(where, cycle[1]), "depends_on", "makes a cycle: %s", table.concat(cycle, " -> "))
+  end
+end
+
+-- ---- The handler ----
+
+local Handler = { __name = "tasker.handler" }
+Handler.__index = Handler
+
+function Handler.__tostring(self)
+  return ("%s/%s@%s"):format(self.namespace, self.name, self.version)
+end
+
+local function check_names(given)
+  local where = "handler:"
+  if type(given.name) == "string" then
+    where = ("handler %s/%s@%s:"):format(given.namespace or "default", given.name, given.version or "0.1.0")
+  end
+  check_fields(given, HANDLER_FIELDS, LATER_HANDLER_FIELDS, where)
+  if given.name == nil then
+    refuse_field(where, "name", "is missing")
+  end
+  check_value(given, "name", check.not_name, where)
+  check_value(given, "namespace", check.not_name, where)
+  check_value(given, "version", not_version, where)
+  return where
+end
+
+local function compile_context_schema(given, where)
+  if given.context_schema == nil then
+    return nil
+  end
+  encode_field(given.context_schema, "context_schema", where)
+  local compiled, err = schema.compile(given.context_schema)
+  if not compiled then
+    refuse_field(where, "context_schema", "cannot be used: %s", err.message)
+  end
+  return compiled
+end
+
+local function build(given)
+  local where = check_names(given)
+  check_value(given, "max_parallel", not_count, where)
+  check_value(given, "priority", check.not_priority, where)
+  check_value(given, "queue", check.not_name, where)
+  check_value(given, "timeout", not_timeout, where)
+  check_value(given, "description", check.not_text, where)
+  if given.retry ~= nil then
+    retry.check(given.retry, failer(where))
+  end
+  if given.steps == nil then
+    refuse_field(where, "steps", "is missing")
+  end
+  local self = {
+    namespace = given.namespace or "default", name = given.name, version = given.version or "0.1.0",
+    description = given.description, context_schema = given.context_schema, queue = given.queue,
+    priority = math.tointeger(given.priority), max_parallel = math.tointeger(given.max_parallel),
+    timeout = given.timeout or nil,
+    identity = identity.normalize(given.identity, failer(where)),
+    context_validator = compile_context_schema(given, where),
+    index_of = name_steps(given.steps, where), steps = {},
+  }
+  for i, given_step in ipairs(given.steps) do
+    self.steps[i] = new_step(given_step, i, given.retry, ("%s step '%s':"):format(where, given_step.name))
+  end
+  link_steps(self.steps, self.index_of, given.chain, where)
+  self.json = handler.describe(self)
+  return setmetatable(self, Handler)
+end
+
+local function describe_step(step)
+  return {
+    name = step.name, description = step.description, dependent_system = step.dependent_system, queue = step.queue,
+    depends_on = #step.depends_on > 0 and step.depends_on or nil, handler = step.handler, config = step.config,
+    skippable = step.skippable or nil, inputs = step.inputs, asks_inputs = step.ask and true or nil,
+    backoff = step.strategy_name,
+  }
+end
+
+--- What the store keeps of a handler besides its graph, as canonical JSON: the same definition gives the same bytes.
+-- @tab self
+-- @treturn string
+function handler.describe(self)
+  local steps = {}
+  for i, step in ipairs(self.steps) do
+    steps[i] = describe_step(step)
+  end
+  return assert(core.json.encode({
+    description = self.description, context_schema = self.context_schema, identity = identity.describe(self.identity),
+    steps = steps,
+  }, CANONICAL))
+end
+
+--- Checks a definition and makes a handler of it.
+-- @tab definition as INTERFACE section 2 says
+-- @return the handler: `namespace name version description steps …`, tostring `namespace/name@version`; or nil
+-- @treturn string|nil what is wrong, naming handler, step and field
+function handler.new(definition)
+  if type(definition) ~= "table" then
+    return nil, ("handler: the definition must be a table, not %s"):format(check.show(definition))
+  end
+  local ok, result = pcall(build, definition)
+  if ok then
+    return result
+  elseif getmetatable(result) == Refusal then
+    return nil, result.message
+  end
+  error(result, 0)
+end
+
+--- @treturn bool was value made by handler.new?
+function handler.is_handler(value)
+  return getmetatable(value) == Handler
+end
+
+local function core_step(step)
+  return {
+    name = step.name, deps = step.deps, queue = step.queue, timeout = step.timeout,
+    heartbeat_timeout = step.heartbeat_timeout, skippable = step.skippable, retryable = step.retryable,
+    continue = step.continue, ask = step.ask ~= nil, retry = step.retry,
+  }
+end
+
+--- The definition as the core takes it.
+-- @tab self a handler
+-- @string[opt] source hash (hex) of its source
+-- @return a definition of the core, or nil
+-- @return err
+function handler.definition(self, source)
+  local steps = {}
+  for i, step in ipairs(self.steps) do
+    steps[i] = core_step(step)
+  end
+  return core.definition {
+    namespace = self.namespace, name = self.name, version = self.version, queue = self.queue, priority = self.priority,
+    max_parallel = self.max_parallel, timeout = self.timeout, json = self.json, source = source, steps = steps,
+  }
+end
+
+return handler

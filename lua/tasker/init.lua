@@ -1,0 +1,65 @@
+--- Durable workflows: `local tasker = require "tasker"`.
+-- @module tasker
+
+local core = require "tasker.core"
+local backoff = require "tasker.backoff"
+local check = require "tasker.check"
+local client = require "tasker.client"
+local errors = require "tasker.errors"
+local handler = require "tasker.handler"
+local registry = require "tasker.registry"
+local step_handlers = require "tasker.step_handlers"
+local time = require "tasker.time"
+
+local tasker = {}
+
+--- The version of this program.
+tasker.version = core.version
+
+--- Defines a task handler; raises when it cannot work, naming the handler, the step and the field.
+-- @tab definition
+-- @return the handler (tostring: `namespace/name@version`)
+function tasker.handler(definition)
+  local made, why = handler.new(definition)
+  if not made then
+    error(why, 2)
+  end
+  registry.add(made)
+  return made
+end
+
+tasker.open = client.open
+tasker.app = client.current
+
+--- Sleeps; inside a step the others go on meanwhile.
+-- @number seconds
+function tasker.sleep(seconds)
+  check.type(seconds, "number", "tasker.sleep: seconds", 2)
+  seconds = math.min(seconds, errors.LONGEST_SECONDS)
+  if check.not_seconds(seconds) then
+    error(("tasker.sleep: seconds must be a number of at least 0, not %s"):format(seconds), 2)
+  end
+  return core.sleep(seconds)
+end
+
+--- Seconds since the epoch, with fraction.
+-- @treturn number
+tasker.now = core.now
+
+--- Times as RFC 3339 texts: `parse(text)`, `format(seconds)`.
+tasker.time = { parse = time.parse, format = time.format }
+
+--- The codec: `encode(value, {indent, canonical})`, `decode(text)`.
+tasker.json = core.json
+--- Marks a table as an array, so that it is `[]` when empty.
+tasker.array = core.json.array
+--- JSON null.
+tasker.null = core.json.null
+
+tasker.permanent = errors.permanent
+tasker.retry_after = errors.retry_after
+tasker.snooze = errors.snooze
+tasker.backoff = backoff.register
+tasker.step_handler = step_handlers.register
+
+return tasker

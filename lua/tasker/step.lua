@@ -1,0 +1,228 @@
+--- One attempt of a step: what its code sees, and what comes of it. The worker calls `run` in a fiber.
+-- @module tasker.step
+
+local core = require "tasker.core"
+local backoff = require "tasker.backoff"
+local errors = require "tasker.errors"
+local step_view = require "tasker.step_view"
+
+local step = {}
+
+local encode = core.encode
+local json_encode = core.json.encode
+local snoozed, is_failure = errors.snoozed, errors.is_failure
+
+-- As in core/limits.h: a kept error. Its parts are cut so that the whole fits.
+local LONGEST_ERROR = 64 * 1024
+
+-- engine -> definition number -> plan, or a function that makes it when it is first needed.
+local bound = setmetatable({}, { __mode = "k" })
+
+--- Tells which code runs the steps of a definition in a store.
+-- @param engine
+-- @int number the definition's number there
+-- @param plan a plan of step_view, or a function that returns one (or nil and why not), called when it is first needed
+function step.bind(engine, number, plan)
+  local plans = bound[engine]
+  if not plans then
+    plans = {}
+    bound[engine] = plans
+  end
+  plans[number] = plan
+end
+
+-- The plan of a run, made if need be; or nil and why there is none.
+local function plan_of(run)
+  local plans = bound[run.engine]
+  local plan, why = plans and plans[run.definition], nil
+  if type(plan) == "function" then
+    plan, why = plan()
+    plans[run.definition] = plan
+  end
+  if not plan then
+    return nil, errors.new("unsupported", ("the code of this step cannot be loaded: %s"):format(tostring(why)))
+  end
+  return plan
+end
+
+-- ---- Failures ----
+
+local Raised = {}
+
+-- The part of a traceback below the user's code is the engine's own.
+local function on_error(value)
+  local traceback = debug.traceback(nil, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*$", "")
+  return setmetatable({ value = value, traceback = traceback }, Raised)
+end
+
+-- Bytes that are no UTF-8 become U+FFFD; longer texts are cut.
+local function clean(text, longest)
+  if #text > longest then
+    text = text:sub(1, longest) .. " (cut)"
+  end
+  local parts, from = {}, 1
+  while true do
+    local _, bad = utf8.len(text, from)
+    if not bad then
+      break
+    end
+    parts[#parts + 1] = text:sub(from, bad - 1) .. "\u{FFFD}"
+    from = bad + 1
+  end
+  if from == 1 then
+    return text
+  end
+  parts[#parts + 1] = text:sub(from)
+  return table.concat(parts)
+end
+
+-- What is kept of details: all of it, or its fields as texts where they cannot be JSON.
+local function clean_details(details)
+  if details == nil or json_encode(details) then
+    return details
+  end
+  local kept = {}
+  for key, value in pairs(details) do
+    if type(key) == "string" then
+      kept[clean(key, 256)] = json_encode(value) and value or clean(tostring(value), 1024)
+    end
+  end
+  return kept
+end
+
+local function encode_error(kept)
+  local longest = LONGEST_ERROR // 4
+  local message, traceback, details = kept.message, kept.traceback, clean_details(kept.details)
+  while true do
+    kept.message = clean(message, longest)
+    kept.traceback = traceback and clean(traceback, longest)
+    kept.details = details
+    kept.code = clean(kept.code, 128)
+    local text = json_encode(kept)
+    if text and #text <= LONGEST_ERROR then
+      return text
+    end
+    -- Escapes may have made it longer than its parts.
+    details, longest = nil, longest // 2
+  end
+end
+
+-- Seconds by the step's own strategy, where there will be another attempt.
+local function ask_strategy(run, definition, kept, view)
+  if not definition.strategy or not kept.retryable or run.failures + 1 >= definition.retry.limit then
+    return nil
+  end
+  local seconds, why = backoff.ask(definition.strategy, run.attempt, kept, view)
+  if not seconds then
+    run.engine:log_step(run, json_encode({ level = "warn", message = clean(why, 1024) .. "; the default delays apply" }))
+  end
+  return seconds
+end
+
+local function fail(run, definition, view, raised, traceback)
+  local kept, after = errors.kept(raised, traceback)
+  if not definition.retryable then
+    kept.retryable = false
+  end
+  local delay = after or ask_strategy(run, definition, kept, view)
+  return "failed", encode_error(kept), kept.retryable, delay
+end
+
+-- ---- Outcomes ----
+
+-- What run returned, apart from plain results.
+local function outcome(run, definition, view, value, err)
+  if value == nil then
+    local kind = type(err)
+    if kind == "table" or kind == "string" then
+      local seconds = snoozed(err)
+      if seconds then
+        return "snooze", seconds
+      end
+      return fail(run, definition, view, err)
+    end
+    return "done", "null"
+  end
+  local seconds = snoozed(value)
+  if seconds then
+    return "snooze", seconds
+  elseif is_failure(value) then
+    return fail(run, definition, view, value)
+  end
+  local text, why = encode(value)
+  if not text then
+    return fail(run, definition, view, { code = "error", message = "results: " .. why.message, details = why.details })
+  end
+  return "done", text
+end
+
+-- A value that only Lua can give, asked before the step starts.
+local function answer(run, definition)
+  local ok, value = xpcall(definition.ask, on_error, step_view.task(run))
+  local text, why
+  if ok then
+    text, why = encode(value)
+    if text then
+      return "answer", text
+    end
+    return "ask_failed", encode_error(errors.kept({ message = "inputs: " .. why.message, retryable = false }))
+  end
+  local kept = getmetatable(value) == Raised and errors.kept(value.value, value.traceback) or errors.kept(value)
+  kept.retryable = false
+  return "ask_failed", encode_error(kept)
+end
+
+--- Runs one attempt, or answers one ask.
+-- @tab run as the worker gives it; this function adds `plan`
+-- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer", inputs | "ask_failed", error
+function step.run(run)
+  local plan = bound[run.engine][run.definition]
+  if type(plan) ~= "table" then
+    local why
+    plan, why = plan_of(run)
+    if not plan then
+      return run.attempt == 0 and "ask_failed" or "failed", encode_error(errors.kept(why)), true
+    end
+  end
+  run.plan = plan
+  local definition = plan.steps[run.step]
+  if run.attempt == 0 then
+    return answer(run, definition)
+  end
+  local view = step_view.step(run, definition)
+  local ok, value, err = xpcall(definition.run, on_error, step_view.task(run), view)
+  if ok then
+    if type(value) == "table" and getmetatable(value) == nil then
+      local text = encode(value)
+      if text then
+        return "done", text
+      end
+    end
+    return outcome(run, definition, view, value, err)
+  elseif getmetatable(value) == Raised then
+    local seconds = snoozed(value.value)
+    if seconds then
+      return "snooze", seconds
+    end
+    return fail(run, definition, view, value.value, value.traceback)
+  end
+  -- Raised without the message handler: out of memory, or an error in the handler itself.
+  return fail(run, definition, view, value)
+end
+
+--- What comes of an attempt that was ended from outside.
+-- @tab run
+-- @string code "timeout" …
+-- @string message
+-- @return as run
+function step.interrupted(run, code, message)
+  run.plan = plan_of(run)
+  if run.attempt == 0 or not run.plan then
+    local text = encode_error(errors.kept({ code = code, message = message, retryable = run.attempt > 0 }))
+    return run.attempt == 0 and "ask_failed" or "failed", text, true
+  end
+  local definition = run.plan.steps[run.step]
+  return fail(run, definition, step_view.step(run, definition), { code = code, message = message })
+end
+
+return step

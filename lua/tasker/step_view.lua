@@ -1,0 +1,303 @@
+--- What a step's code sees: `task` and `step`. Both are values, read from the store when first touched; writing to them
+-- changes nothing outside.
+-- @module tasker.step_view
+
+local core = require "tasker.core"
+local check = require "tasker.check"
+local graph = require "tasker.graph"
+local suggest = require "tasker.suggest"
+local task_view = require "tasker.task_view"
+
+local step_view = {}
+
+local encode = core.encode
+local decode = core.json.decode
+local null = core.json.null
+
+-- The key under which a view holds its run: no name that a user could meet.
+local RUN = setmetatable({}, { __tostring = function() return "tasker" end })
+
+-- ---- Plans: what is the same for all attempts of one definition ----
+
+--- The plan of a definition: its steps in its own order, with the handler's code.
+-- @tab handler
+-- @tparam[opt] {string,...} names of the definition's steps where they are not the handler's
+-- @tparam[opt] table deps by step, indexes
+-- @treturn table
+function step_view.plan(handler, names, deps)
+  local plan = { handler = handler, steps = handler.steps, index_of = handler.index_of, ancestors = {}, kept = 0 }
+  if names then
+    plan.steps, plan.index_of = {}, {}
+    for i, name in ipairs(names) do
+      local code = handler.steps[handler.index_of[name]]
+      plan.steps[i] = setmetatable({ index = i, deps = deps[i] }, { __index = code })
+      plan.index_of[name] = i
+    end
+  end
+  return plan
+end
+
+-- A payload of a step as a value; null and nothing are nil.
+local function payload(run, index, which)
+  local text, err = run.engine:payload(run.task_no, index, which)
+  if not text then
+    if err then
+      error(err, 0)
+    end
+    return nil
+  end
+  local value = assert(decode(text))
+  if value == null then
+    return nil
+  end
+  return value
+end
+
+-- ---- results and errors ----
+
+local function index_of_dependency(run, name, which)
+  local plan = run.plan
+  local own = plan.steps[run.step].name
+  local index = plan.index_of[name]
+  if not index then
+    error(("step '%s': task.%s has no %s: it is no step of %s%s"):format(own, which, check.show(name),
+      tostring(plan.handler), suggest.hint(name, plan.index_of)), 3)
+  elseif not graph.depends(plan, run.step, index) then
+    error(("step '%s': task.%s.%s cannot be read: '%s' does not depend on '%s' (depends_on names what it does)"):format(own,
+      which, name, own, name), 3)
+  end
+  return index
+end
+
+-- A reader of one payload of the steps that this one depends on.
+local function reader(which, singular)
+  local Reader = { __name = "tasker." .. which }
+
+  function Reader.__index(self, name)
+    local run = self[RUN]
+    local value = payload(run, index_of_dependency(run, name, which), singular)
+    rawset(self, name, value)
+    return value
+  end
+
+  function Reader.__pairs(self)
+    local run = self[RUN]
+    local all = {}
+    for index in pairs(graph.ancestors(run.plan, run.step)) do
+      local name = run.plan.steps[index].name
+      local value = rawget(self, name)
+      if value == nil then
+        value = payload(run, index, singular)
+      end
+      all[name] = value
+    end
+    return next, all, nil
+  end
+
+  return Reader
+end
+
+local Results = reader("results", "results")
+local Errors = reader("errors", "error")
+
+-- ---- task ----
+
+local function info(run)
+  local found = run.info
+  if not found then
+    local text, err = run.engine:info(run.task_no)
+    if not text then
+      error(err, 0)
+    end
+    found = task_view.record(text)
+    run.info = found
+  end
+  return found
+end
+
+local fields = {}
+
+function fields.task_id(run) return run.task_id end
+function fields.namespace(run) return run.plan.handler.namespace end
+function fields.name(run) return run.plan.handler.name end
+function fields.version(run) return run.plan.handler.version end
+function fields.priority(run) return run.priority end
+function fields.attempt_of_task(run) return run.task_attempt end
+function fields.results(run) return setmetatable({ [RUN] = run }, Results) end
+function fields.errors(run) return setmetatable({ [RUN] = run }, Errors) end
+
+function fields.context(run)
+  local text, err = run.engine:context(run.task_no)
+  if not text then
+    error(err, 0)
+  end
+  return assert(decode(text))
+end
+
+for _, name in ipairs { "tags", "initiator", "source_system", "reason", "parent_task_id", "schedule", "scheduled_at",
+  "previous_scheduled_at" } do
+  fields[name] = function(run) return info(run)[name] end
+end
+
+local function all_fields(self)
+  local all = {}
+  for name in pairs(fields) do
+    all[name] = self[name]
+  end
+  for name, value in next, self do
+    if name ~= RUN then
+      all[name] = value
+    end
+  end
+  return next, all, nil
+end
+
+local Task = { __name = "tasker.task", __pairs = all_fields }
+
+function Task.__index(self, name)
+  local field = fields[name]
+  if not field then
+    return nil
+  end
+  local value = field(self[RUN])
+  rawset(self, name, value)
+  return value
+end
+
+--- `task` of an attempt.
+-- @tab run with `plan`
+-- @treturn table
+function step_view.task(run)
+  return setmetatable({ [RUN] = run }, Task)
+end
+
+-- ---- step ----
+
+local methods = {}
+
+local function run_of(self, method)
+  local run = type(self) == "table" and rawget(self, RUN)
+  if not run then
+    error(("step:%s is a method: call it with a colon"):format(method), 3)
+  end
+  return run
+end
+
+--- Says that the attempt is alive and how far it is; a later attempt finds it as `step.progress`.
+-- @param[opt] progress any JSON value
+-- @return true, or nil
+-- @return err
+function methods:heartbeat(progress)
+  local run = run_of(self, "heartbeat")
+  local text, err = encode(progress)
+  if not text then
+    error("step:heartbeat: progress: " .. err.message, 2)
+  end
+  return run.engine:heartbeat(run, text)
+end
+
+--- Annotates the task.
+-- @string name
+-- @param[opt] value any JSON value
+-- @return true, or nil
+-- @return err
+function methods:annotate(name, value)
+  local run = run_of(self, "annotate")
+  check.type(name, "string", "step:annotate: the name", 2)
+  local wanted = check.not_name(name, check.LONGEST_STEP_NAME)
+  if wanted then
+    error(("step:annotate: the name must be %s, not %s"):format(wanted, check.show(name)), 2)
+  end
+  local text, err = encode(value)
+  if not text then
+    error("step:annotate: the value: " .. err.message, 2)
+  end
+  return run.engine:annotate_step(run, name, text)
+end
+
+local LEVELS = { debug = true, info = true, warn = true, error = true }
+
+--- Writes to the log.
+-- @string level "debug", "info", "warn" or "error"
+-- @string message
+-- @tab[opt] fields
+-- @return true, or nil
+-- @return err
+function methods:log(level, message, details)
+  local run = run_of(self, "log")
+  if not LEVELS[level] then
+    error(("step:log: the level must be \"debug\", \"info\", \"warn\" or \"error\", not %s"):format(check.show(level)), 2)
+  end
+  check.type(message, "string", "step:log: the message", 2)
+  check.type(details, "table|nil", "step:log: fields", 2)
+  local text, err = encode({ level = level, message = message, fields = details })
+  if not text then
+    error("step:log: " .. err.message, 2)
+  end
+  return run.engine:log_step(run, text)
+end
+
+local step_fields = {}
+
+function step_fields.idempotency_key(run)
+  return run.task_id .. ":" .. run.plan.steps[run.step].name
+end
+
+function step_fields.retry_limit(run)
+  return run.plan.steps[run.step].retry.limit
+end
+
+function step_fields.inputs(run)
+  if run.has_inputs then
+    return payload(run, run.step, "inputs")
+  end
+  local text = run.plan.steps[run.step].inputs_text
+  local value = text and decode(text)
+  if value == null then
+    return nil
+  end
+  return value
+end
+
+function step_fields.progress(run)
+  return run.has_progress and payload(run, run.step, "progress") or nil
+end
+
+local Step = { __name = "tasker.step" }
+
+function Step.__index(self, name)
+  local method = methods[name]
+  if method then
+    return method
+  end
+  local field = step_fields[name]
+  if not field then
+    return nil
+  end
+  local value = field(self[RUN])
+  rawset(self, name, value)
+  return value
+end
+
+function Step.__pairs(self)
+  local all = {}
+  for name in pairs(step_fields) do
+    all[name] = self[name]
+  end
+  for name, value in next, self do
+    if name ~= RUN then
+      all[name] = value
+    end
+  end
+  return next, all, nil
+end
+
+--- `step` of an attempt.
+-- @tab run
+-- @tab definition the step's
+-- @treturn table
+function step_view.step(run, definition)
+  return setmetatable({ name = definition.name, attempt = run.attempt, [RUN] = run }, Step)
+end
+
+return step_view
