@@ -37,11 +37,13 @@ static void init(tk_engine *e, const tk_engine_options *options) {
   e->next_timer_us = INT64_MAX;
   pthread_mutex_init(&e->lock, NULL);
   pthread_rwlock_init(&e->graphs_lock, NULL);
-  tk_rng_seed_system(&e->rng);
+  e->manual = options->manual;
+  if (e->manual) tk_rng_seed(&e->rng, options->seed);
+  else tk_rng_seed_system(&e->rng);
 }
 
 int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine **out, tk_err *err) {
-  bool memory = strcmp(url, "memory:") == 0;
+  bool memory = strcmp(url, "memory:") == 0 || options->shared;
   int code = TK_OK;
   pthread_mutex_lock(&registry_lock);
   tk_engine *e = memory ? NULL : find_open(url);
@@ -52,11 +54,13 @@ int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine 
   }
   e = tk_calloc(1, sizeof *e);
   init(e, options);
-  if ((code = tk_store_open(url, &options->store, &e->store, err))) goto fail;
+  e->shared = options->shared != NULL;
+  e->store = options->shared;
+  if (!e->shared && (code = tk_store_open(url, &options->store, &e->store, err))) goto fail;
   e->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (e->bell < 0) {
     code = tk_err_set(err, TK_E_IO, "cannot make an eventfd: %s", strerror(errno));
-    tk_store_close(e->store);
+    if (!e->shared) tk_store_close(e->store);
     goto fail;
   }
   if (!memory) e->key = tk_strdup(tk_store_path(e->store));
@@ -80,7 +84,7 @@ static void ring_bell(tk_engine *e) {
 
 static void free_engine(tk_engine *e) {
   tk_presence_free(e->presence);
-  tk_store_close(e->store);
+  if (!e->shared) tk_store_close(e->store);
   size_t cursor = 0;
   uint64_t key;
   for (void *value; tk_map_next(&e->graphs, &cursor, &key, &value);) tk_graph_free(value);
@@ -322,9 +326,18 @@ static void *run_thread(void *engine) {
   return NULL;
 }
 
+void tk_engine_step(tk_engine *e) {
+  TK_ASSERT(e->manual);
+  while (!atomic_load(&e->failed) && tk_engine_turn(e)) continue;
+  if (atomic_load(&e->failed)) answer_failed(e);
+  else tk_workers_tell_idle(e);
+}
+
+int64_t tk_engine_next_timer_us(const tk_engine *e) { return e->next_timer_us; }
+
 /* Under e->lock. */
 static int start_thread(tk_engine *e, tk_err *err) {
-  if (e->started) return TK_OK;
+  if (e->started || e->manual) return TK_OK;
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);   /* signals are for the threads that run Lua */
@@ -382,6 +395,7 @@ static int control(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void
   tk_control c = {.run = run, .argument = argument, .err = err};
   int code = tk_engine_alive(e, err);
   if (code) return code;
+  if (e->manual) return run(e, argument, err);
   pthread_mutex_lock(&e->lock);
   code = start_thread(e, err);
   if (!code) {

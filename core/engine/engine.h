@@ -12,6 +12,9 @@ typedef struct tk_engine tk_engine;
 typedef struct tk_engine_options {
   tk_store_options store;
   const tk_clock *clock;          /* NULL: the system's */
+  bool manual;                    /* no thread: the caller takes turns with tk_engine_step (simulation, virtual time); calls must not block */
+  uint64_t seed;                  /* of a manual engine's random source */
+  tk_store *shared;               /* a manual engine over a store that somebody else owns and that several engines share; NULL: opens its own */
 } tk_engine_options;
 
 /* Opens the store's engine in this process, or takes a reference to the one that is open (same directory). `closed` is answered by every
@@ -24,6 +27,10 @@ int tk_engine_alive(tk_engine *engine, tk_err *err); /* 0, or closed (fork, fail
 const tk_graph *tk_engine_graph(tk_engine *engine, uint32_t definition);   /* cached; any thread; NULL: unknown */
 const tk_graph *tk_engine_graph_lookup(void *engine, uint32_t definition); /* the same as a tk_graph_lookup */
 int64_t tk_engine_now_us(tk_engine *engine);
+
+/* Takes turns of a manual engine until nothing is left to do now. */
+void tk_engine_step(tk_engine *engine);
+int64_t tk_engine_next_timer_us(const tk_engine *engine);   /* of a manual engine, after a step; INT64_MAX: none */
 
 /* ---- Ports ---- */
 typedef enum tk_message_type { TK_MSG_REPLY = 1, TK_MSG_RUN, TK_MSG_INTERRUPT, TK_MSG_IDLE, TK_MSG_STOP, TK_MSG_LOG } tk_message_type;

@@ -54,6 +54,7 @@ struct tk_engine {
   tk_clock clock;
   pid_t pid;
   char *key;                     /* identity in the registry; NULL: private (memory) */
+  bool manual, shared;           /* see tk_engine_options */
   tk_engine *next;               /* registry, under its lock */
   uint32_t references;           /* under the registry's lock */
 

@@ -1,0 +1,418 @@
+/* decide as text tables: a graph, then lines of `event => what is true after it`. One task, no store; the harness keeps timers and the inbox.
+ *
+ * graph:   steps as  name[<dep,dep][!flag...]  flags: skip cont ask once limitN lostN;  task: max=N timeout=N
+ * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x | answer x | deny x
+ *          | tick N | cancel [x] | pause | resume | retry [x] | resolve [x] | stale x
+ * results: task=STATUS x=STATUS x.wait=timer x.held=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
+#include "base/alloc.h"
+#include "model/decide.h"
+#include "test.h"
+
+typedef struct world {
+  tk_arena arena;
+  tk_graph *graph;
+  tk_task task;
+  tk_changes changes;
+  tk_rng rng;
+  int64_t now_us;
+  TK_LIST(tk_timer) timers;
+  TK_LIST(tk_event) inbox;
+  bool fenced, refused, not_claimed;
+  char log[4096];
+} world;
+
+static bool task_rows[64], step_rows[64];   /* which rows of the transition tables some line took */
+
+/* ---- Building graphs from text ---- */
+
+static void parse_flag(tk_graph_step *step, const char *flag) {
+  if (strcmp(flag, "skip") == 0) step->flags |= TK_GRAPH_SKIPPABLE;
+  else if (strcmp(flag, "cont") == 0) step->flags |= TK_GRAPH_CONTINUE;
+  else if (strcmp(flag, "ask") == 0) step->flags |= TK_GRAPH_ASK;
+  else if (strcmp(flag, "once") == 0) step->flags &= ~(uint32_t)TK_GRAPH_RETRYABLE;
+  else if (strncmp(flag, "limit", 5) == 0) step->retry.limit = (uint32_t)atoi(flag + 5);
+  else if (strncmp(flag, "lost", 4) == 0) step->retry.lost_limit = (uint32_t)atoi(flag + 4);
+  else abort();
+}
+
+static uint32_t index_of(const tk_graph_step *steps, uint32_t count, const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (tk_slice_eq(steps[i].name, tk_slice_str(name))) return i;
+  fprintf(stderr, "no step %s\n", name);
+  abort();
+}
+
+static void parse_step(world *w, tk_graph *g, tk_graph_step *steps, char *word) {
+  tk_graph_step *step = &steps[g->step_count];
+  char *save, *deps = NULL, *flags = strchr(word, '!');
+  if (flags) *flags++ = '\0';
+  if ((deps = strchr(word, '<'))) *deps++ = '\0';
+  step->name = tk_arena_copy(&w->arena, tk_slice_str(word));
+  step->flags = TK_GRAPH_RETRYABLE;
+  step->retry = (tk_retry){.limit = 3, .lost_limit = 10, .backoff = TK_BACKOFF_FIXED, .base = 10};
+  uint32_t *dep = TK_ARENA_ARRAY(&w->arena, uint32_t, 16);
+  step->deps = dep;
+  for (char *d = deps ? strtok_r(deps, ",", &save) : NULL; d; d = strtok_r(NULL, ",", &save))
+    dep[step->dep_count++] = index_of(steps, g->step_count, d);
+  for (char *f = flags ? strtok_r(flags, "!", &save) : NULL; f; f = strtok_r(NULL, "!", &save)) parse_flag(step, f);
+  g->step_count++;
+}
+
+static void build(world *w, const char *text) {
+  tk_graph g = {.ns = tk_slice_str("t"), .name = tk_slice_str("t"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
+  tk_graph_step steps[64] = {{{0}, NULL, NULL, 0, 0, 0, {0}, 0, 0, {0}, 0}};
+  char *copy = tk_strdup(text), *save;
+  g.steps = steps;
+  for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+    if (strncmp(word, "max=", 4) == 0) g.max_parallel = (uint32_t)atoi(word + 4);
+    else if (strncmp(word, "timeout=", 8) == 0) g.timeout_us = atoi(word + 8) * 1000000LL;
+    else parse_step(w, &g, steps, word);
+  }
+  tk_free(copy);
+  tk_err err;
+  if (tk_graph_build(&g, &w->graph, &err)) {
+    fprintf(stderr, "%s\n", err.message);
+    abort();
+  }
+}
+
+/* ---- Events ---- */
+
+static tk_decide context(world *w) {
+  memset(&w->changes, 0, sizeof w->changes);
+  w->changes.arena = &w->arena;
+  w->changes.next_payload = 1;
+  w->task.dirty = false;
+  w->task.log_head = w->task.log_tail = NULL;
+  w->task.log_count = 0;
+  w->fenced = w->refused = w->not_claimed = false;
+  return (tk_decide){&w->changes, w->now_us, &w->rng, 7};
+}
+
+static void keep(world *w) {
+  for (size_t i = 0; i < w->changes.untimers.count; i++)
+    for (size_t k = 0; k < w->timers.count; k++)
+      if (w->timers.items[k].due_us == w->changes.untimers.items[i].due_us && w->timers.items[k].step == w->changes.untimers.items[i].step)
+        w->timers.items[k] = w->timers.items[--w->timers.count];
+  for (size_t i = 0; i < w->changes.timers.count; i++) tk_list_push(&w->arena, &w->timers, w->changes.timers.items[i]);
+  for (size_t i = 0; i < w->changes.inbox.count; i++) tk_list_push(&w->arena, &w->inbox, w->changes.inbox.items[i]);
+  for (tk_log_entry *entry = w->task.log_head; entry; entry = entry->next) {
+    if (*w->log) strcat(w->log, ",");
+    strcat(w->log, tk_log_kind_name(entry->kind));
+  }
+}
+
+static void apply(world *w, tk_event event) {
+  uint8_t task_from = w->task.status, from[64];
+  for (uint32_t i = 0; i < w->graph->step_count; i++) from[i] = tk_task_step(&w->task, i)->status;
+  tk_decide d = context(w);
+  tk_err err;
+  w->refused = tk_decide_event(&d, &w->task, &event, &w->fenced, &err) != TK_OK;
+  keep(w);
+  for (size_t r = 0; r < tk_task_transition_count; r++)
+    if (tk_task_transitions[r].from == task_from && tk_task_transitions[r].to == w->task.status) task_rows[r] = true;
+  for (uint32_t i = 0; i < w->graph->step_count; i++)
+    for (size_t r = 0; r < tk_step_transition_count; r++)
+      if (tk_step_transitions[r].from == from[i] && tk_step_transitions[r].to == tk_task_step(&w->task, i)->status) step_rows[r] = true;
+}
+
+static void take_row(uint8_t from, uint8_t to, bool task) {
+  const tk_transition *rows = task ? tk_task_transitions : tk_step_transitions;
+  size_t count = task ? tk_task_transition_count : tk_step_transition_count;
+  for (size_t r = 0; r < count; r++)
+    if (rows[r].from == from && rows[r].to == to) (task ? task_rows : step_rows)[r] = true;
+}
+
+static void submit(world *w, char **words, int count) {
+  uint32_t bypass[8], bypassed = 0;
+  tk_submission s = {.graph = w->graph, .queue = tk_slice_str("default"), .bypass = bypass};
+  for (int i = 1; i < count; i++) {
+    if (strncmp(words[i], "bypass=", 7) == 0) bypass[bypassed++] = index_of(w->graph->steps, w->graph->step_count, words[i] + 7);
+    if (strncmp(words[i], "run_at=", 7) == 0) s.info.run_at_us = w->now_us + atoi(words[i] + 7) * 1000000LL;
+  }
+  s.bypass_count = bypassed;
+  tk_decide d = context(w);
+  tk_err err;
+  w->task.no = 1;
+  w->refused = tk_decide_submit(&d, &w->task, &s, &err) != TK_OK;
+  if (w->refused) return;
+  keep(w);
+  for (uint32_t i = 0; i < w->graph->step_count; i++) take_row(TK_STEP_PENDING, tk_task_step(&w->task, i)->status, false);
+  take_row(TK_TASK_PENDING, w->task.status, true);
+}
+
+static void claim(world *w, uint32_t index) {
+  tk_ready ready = {.queue = 1, .definition = 1, .task_no = 1, .step = index};
+  uint8_t from = w->task.status;
+  tk_decide d = context(w);
+  tk_claim_result result = tk_decide_claim(&d, &w->task, &ready, true);
+  w->not_claimed = result == TK_CLAIM_NOT;
+  keep(w);
+  take_row(from, w->task.status, true);
+  if (result == TK_CLAIM_RUN) take_row(TK_STEP_READY, TK_STEP_IN_PROGRESS, false);
+}
+
+static void tick(world *w, int seconds) {
+  w->now_us += seconds * 1000000LL;
+  for (size_t i = 0; i < w->timers.count;) {
+    tk_timer timer = w->timers.items[i];
+    if (timer.due_us > w->now_us) {
+      i++;
+      continue;
+    }
+    w->timers.items[i] = w->timers.items[--w->timers.count];
+    apply(w, (tk_event){.type = TK_EV_TIMER, .timer_kind = timer.kind, .task_no = 1, .step = timer.step, .due_us = timer.due_us});
+    i = 0;
+  }
+}
+
+static void sweep_all(world *w) {
+  while (w->inbox.count) {
+    tk_event event = w->inbox.items[0];
+    memmove(w->inbox.items, w->inbox.items + 1, --w->inbox.count * sizeof event);
+    apply(w, event);
+  }
+}
+
+static int verb_type(const char *verb) {
+  static const struct { const char *name; int type; } verbs[] = {
+      {"done", TK_EV_STEP_DONE}, {"fail", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED}, {"release", TK_EV_STEP_RELEASED},
+      {"lost", TK_EV_STEP_LOST}, {"answer", TK_EV_ASK_DONE}, {"deny", TK_EV_ASK_FAILED}, {"stale", TK_EV_STEP_DONE},
+      {"beat", TK_EV_HEARTBEAT}, {"cancel", TK_EV_CANCEL}, {"pause", TK_EV_PAUSE}, {"resume", TK_EV_RESUME}, {"retry", TK_EV_RETRY},
+      {"resolve", TK_EV_RESOLVE}};
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+    if (strcmp(verbs[i].name, verb) == 0) return verbs[i].type;
+  fprintf(stderr, "no verb %s\n", verb);
+  abort();
+}
+
+static void run_event(world *w, char *text) {
+  char *words[8], *save;
+  int count = 0;
+  for (char *word = strtok_r(text, " ", &save); word && count < 8; word = strtok_r(NULL, " ", &save)) words[count++] = word;
+  if (strcmp(words[0], "submit") == 0) {
+    submit(w, words, count);
+    return;
+  }
+  if (strcmp(words[0], "tick") == 0) {
+    tick(w, atoi(words[1]));
+    return;
+  }
+  uint32_t index = count > 1 ? index_of(w->graph->steps, w->graph->step_count, words[1]) : TK_NO_STEP;
+  if (strcmp(words[0], "claim") == 0) {
+    claim(w, index);
+    return;
+  }
+  tk_event event = {.type = (uint8_t)verb_type(words[0]), .task_no = 1, .step = index, .retryable = true, .delay_us = -1,
+                    .data = tk_slice_str("{}")};
+  if (index != TK_NO_STEP) {
+    const tk_step *step = tk_task_step(&w->task, index);
+    event.attempt = step->flags & TK_STEP_F_ASKING ? 0 : step->attempts;
+  }
+  if (strcmp(words[0], "stale") == 0) event.attempt--;
+  for (int i = 2; i < count; i++) {
+    if (strcmp(words[i], "perm") == 0) event.retryable = false;
+    else if (strncmp(words[i], "delay=", 6) == 0) event.delay_us = atoi(words[i] + 6) * 1000000LL;
+    else event.delay_us = atoi(words[i]) * 1000000LL;
+  }
+  apply(w, event);
+}
+
+/* ---- Expectations ---- */
+
+static bool holds(world *w, char *word) {
+  char *value = strchr(word, '=');
+  if (!value) return strcmp(word, "refused") == 0 ? w->refused : strcmp(word, "fenced") == 0 ? w->fenced : w->not_claimed;
+  *value++ = '\0';
+  if (strcmp(word, "task") == 0) return strcmp(tk_task_status_name(w->task.status), value) == 0;
+  if (strcmp(word, "log") == 0) return strcmp(w->log, value) == 0;
+  char *field = strchr(word, '.');
+  if (field) *field++ = '\0';
+  const tk_step *step = tk_task_step(&w->task, index_of(w->graph->steps, w->graph->step_count, word));
+  if (!field) return strcmp(tk_step_status_name(step->status), value) == 0;
+  if (strcmp(field, "held") == 0) return !!(step->flags & TK_STEP_F_HELD) == atoi(value);
+  if (strcmp(field, "attempts") == 0) return step->attempts == (uint32_t)atoi(value);
+  if (strcmp(field, "wait") == 0) return strcmp(tk_waiting_for_name(step->waiting_for), value) == 0;
+  abort();
+}
+
+/* The counters of the aggregate are what its steps say. */
+static bool counters_true(world *w) {
+  if (!w->task.chunks) return true;   /* its submission was refused */
+  uint32_t open = 0, active = 0, running = 0, held = 0, failed = 0;
+  for (uint32_t i = 0; i < w->graph->step_count; i++) {
+    const tk_step *s = tk_task_step(&w->task, i);
+    open += !tk_step_final(s->status);
+    active += s->status == TK_STEP_READY || s->status == TK_STEP_IN_PROGRESS || s->status == TK_STEP_WAITING;
+    running += s->status == TK_STEP_IN_PROGRESS || (s->flags & TK_STEP_F_ASKING);
+    held += !!(s->flags & TK_STEP_F_HELD);
+    failed += s->status == TK_STEP_CANCELLED || (s->status == TK_STEP_ERROR && !(w->graph->steps[i].flags & TK_GRAPH_CONTINUE));
+  }
+  return w->task.open == open && w->task.active == active && w->task.running == running && w->task.held == held && w->task.failed == failed;
+}
+
+static void run_case(const char *graph, const char *script) {
+  world w = {.now_us = 1000000000LL};
+  tk_rng_seed(&w.rng, 1);
+  build(&w, graph);
+  char *copy = tk_strdup(script), *save;
+  for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+    char shown[256], *arrow = strstr(line, "=>"), *inner;
+    snprintf(shown, sizeof shown, "[%s] %s", graph, line);
+    if (arrow) *arrow = '\0', arrow += 2;
+    w.log[0] = '\0';
+    run_event(&w, line);
+    sweep_all(&w);
+    if (!counters_true(&w)) test_fail(__FILE__, __LINE__, shown);
+    for (char *word = arrow ? strtok_r(arrow, " ", &inner) : NULL; word; word = strtok_r(NULL, " ", &inner))
+      if (!holds(&w, word)) {
+        test_fail(__FILE__, __LINE__, shown);
+        fprintf(stderr, "  not so: %s (log: %s)\n", word, w.log);
+      }
+  }
+  tk_free(copy);
+  tk_graph_free(w.graph);
+  tk_arena_free(&w.arena);
+}
+
+/* ---- Promises ---- */
+
+TEST(a_chain_runs_in_order_and_completes) {
+  run_case("a b<a",
+           "submit => task=pending a=ready b=pending log=task.created\n"
+           "claim a => task=in_progress a=in_progress log=task.started,step.started\n"
+           "done a => a=complete b=ready log=step.completed\n"
+           "claim b => log=step.started\n"
+           "done b => task=complete b=complete log=step.completed,task.completed\n");
+}
+
+TEST(a_diamond_joins_when_all_are_done) {
+  run_case("a b<a c<a d<b,c", "submit\nclaim a\ndone a => b=ready c=ready d=pending\nclaim c\ndone c => d=pending\nclaim b\ndone b => d=ready\n"
+                              "claim d\ndone d => task=complete");
+}
+
+TEST(a_failed_attempt_is_retried_until_the_limit) {
+  run_case("a", "submit\nclaim a\nfail a => a=waiting a.wait=retry log=step.failed,step.retry_scheduled\ntick 9 => a=waiting\ntick 1 => a=ready\n"
+                "claim a => a.attempts=2\nfail a delay=1 => a=waiting\ntick 1\nclaim a\nfail a => a=error task=error log=step.failed,task.failed");
+  run_case("a", "submit\nclaim a\nfail a delay=0 => a=ready log=step.failed,step.retry_scheduled");
+}
+
+TEST(a_permanent_failure_stops_at_once_and_dependents_stay_pending) {
+  run_case("a b<a", "submit\nclaim a\nfail a perm => a=error b=pending task=error");
+  run_case("a!once", "submit\nclaim a\nfail a => a=error task=error");
+}
+
+TEST(other_branches_run_to_their_end_before_the_task_is_in_error) {
+  run_case("a b", "submit\nclaim a\nclaim b\nfail a perm => task=in_progress\ndone b => task=error b=complete");
+}
+
+TEST(an_error_that_continues_releases_its_dependents) {
+  run_case("a!cont b<a", "submit\nclaim a\nfail a perm => a=error b=ready task=in_progress\nclaim b\ndone b => task=complete");
+}
+
+TEST(snooze_is_no_failure) {
+  run_case("a!limit1", "submit\nclaim a\nsnooze a 30 => a=waiting a.wait=timer log=step.waiting\ntick 30 => a=ready\nclaim a => a.attempts=2\n"
+                       "done a => task=complete");
+}
+
+TEST(work_given_back_is_ready_again_without_a_failure) {
+  run_case("a!limit1", "submit\nclaim a\nrelease a => a=ready log=step.released\nclaim a => a.attempts=2\ndone a => task=complete");
+}
+
+TEST(a_lost_attempt_does_not_count_until_its_own_limit) {
+  run_case("a!limit1!lost2", "submit\nclaim a\nlost a => a=ready log=step.failed\nclaim a\nlost a => a=error task=error");
+}
+
+TEST(only_the_current_attempt_can_end_a_step) {
+  run_case("a", "submit\nclaim a\nlost a\nclaim a\nstale a => fenced a=in_progress\ndone a => a=complete");
+}
+
+TEST(a_bypassed_step_is_skipped_when_its_turn_comes_and_counts_as_done) {
+  run_case("a b<a!skip c<b", "submit bypass=b => b=pending\nclaim a\ndone a => b=skipped c=ready log=step.completed,step.skipped\nclaim c\n"
+                             "done c => task=complete");
+  run_case("a!skip b<a!skip", "submit bypass=a bypass=b => a=skipped b=skipped task=complete");
+  run_case("a", "submit bypass=a => refused");
+}
+
+TEST(run_at_holds_the_roots_back) {
+  run_case("a", "submit run_at=60 => a=pending task=pending\ntick 59 => a=pending\ntick 1 => a=ready\nclaim a\ndone a => task=complete");
+  run_case("a", "submit run_at=60\ncancel => task=cancelled a=cancelled\ntick 60 => a=cancelled");
+}
+
+TEST(cancel_ends_everything_and_ignores_what_still_runs) {
+  run_case("a b<a c", "submit\nclaim a\ncancel => task=cancelled a=cancelled b=cancelled c=cancelled "
+                      "log=step.cancelled,step.cancelled,step.cancelled,task.cancelled\ndone a => fenced a=cancelled\ncancel => refused");
+  run_case("a", "submit\nclaim a\nfail a\ncancel => a=cancelled\ntick 99 => a=cancelled");
+}
+
+TEST(cancelling_one_step_settles_the_task) {
+  run_case("a b<a", "submit\ncancel a => a=cancelled b=pending task=error log=step.cancelled,task.failed\ncancel a => refused");
+  run_case("a b<a c", "submit\nclaim a\ncancel a => a=cancelled task=in_progress\nclaim c\ndone c => task=error");
+  run_case("a b<a", "submit\ncancel b => b=cancelled\nclaim a\ndone a => task=error");
+  run_case("a", "submit\nclaim a\nfail a\ncancel a => task=error");
+}
+
+TEST(pause_lets_running_steps_finish_and_starts_nothing) {
+  run_case("a b<a c", "submit\nclaim a\npause => task=paused log=task.paused\nclaim c => not c.held=1\ndone a => b=ready b.held=1 task=paused\n"
+                      "resume => task=in_progress b.held=0 c.held=0\nclaim b\nclaim c\ndone b\ndone c => task=complete\nresume => refused");
+  run_case("a", "submit\npause\nresume => task=pending\nclaim a\npause\ndone a => task=paused a=complete\nresume => task=complete");
+  run_case("a", "submit\npause\ncancel => task=cancelled");
+}
+
+TEST(retry_gives_failed_steps_fresh_attempts) {
+  run_case("a!limit1 b<a", "submit\nclaim a\nfail a => task=error\nretry => task=in_progress a=ready log=task.retried,step.retry_scheduled\nclaim a\n"
+                           "done a => b=ready\nretry => refused");
+  run_case("a!limit1 b!limit1", "submit\nclaim a\nfail a => task=in_progress\nretry a => a=ready\nclaim a\nclaim b\nfail b\ndone a => task=error\n"
+                                "retry b => task=in_progress b=ready");
+  run_case("a b<a", "submit\ncancel b\ncancel a => task=error\nretry => task=pending a=ready b=pending\nclaim a\ndone a => b=ready");
+}
+
+TEST(a_person_settles_a_step_or_the_task) {
+  run_case("a!limit1 b<a", "submit\nclaim a\nfail a\nresolve a => a=resolved_manually b=ready task=in_progress log=step.resolved_manually\nclaim b\n"
+                           "done b => task=complete\nresolve => refused");
+  run_case("a!limit1 b<a", "submit\nclaim a\nfail a\nresolve => task=resolved_manually");
+  run_case("a b<a", "submit\nresolve b => b=resolved_manually\nclaim a\ndone a => task=complete");
+  run_case("a", "submit\nresolve a => task=complete");
+  run_case("a", "submit\nclaim a\nresolve a => refused\nfail a\nresolve a => a=resolved_manually task=complete");
+  run_case("a b<a", "submit\ncancel a\nresolve b => task=error");
+  run_case("a!limit1", "submit\nclaim a\nfail a => task=error\ncancel => task=cancelled a=error");
+}
+
+TEST(max_parallel_holds_ready_steps_back) {
+  run_case("max=1 a b c", "submit => b=ready\nclaim a\nclaim b => not b.held=1\nclaim c => not\ndone a => b.held=0 c.held=1\nclaim b\ndone b => c.held=0\n"
+                          "claim c\ndone c => task=complete");
+}
+
+TEST(an_ask_is_answered_before_the_step_starts) {
+  run_case("a!ask", "submit\nclaim a => a=ready task=pending a.attempts=0\nanswer a => a=ready\nclaim a => a=in_progress a.attempts=1\ndone a => task=complete");
+  run_case("a!ask", "submit\nclaim a\ndeny a => a=error task=error log=step.failed,task.failed");
+  run_case("a!ask", "submit\nclaim a\nlost a => a=ready\nclaim a\ncancel a => a=cancelled task=error");
+  run_case("a!ask", "submit\nclaim a\npause\nanswer a => a.held=1\nresume => a.held=0");
+}
+
+TEST(a_task_timeout_cancels_what_is_open) {
+  run_case("timeout=10 a b<a", "submit\ntick 20 => task=pending\nclaim a\ntick 9 => task=in_progress\n"
+                               "tick 1 => task=error a=cancelled b=cancelled log=step.cancelled,step.cancelled,task.failed\nretry => task=in_progress a=ready b=pending");
+  run_case("timeout=10 a", "submit\nclaim a\npause\ntick 10 => task=error");
+  run_case("timeout=10 a", "submit\nclaim a\ndone a => task=complete\ntick 10 => task=complete");
+}
+
+TEST(a_heartbeat_of_a_running_attempt_is_kept) {
+  run_case("a", "submit\nclaim a\nbeat a => a=in_progress log=\ndone a => task=complete\nbeat a => fenced");
+}
+
+/* Runs last (the harness keeps the order of the file): a row that nothing took is a rule that nobody needs or nobody tested. */
+TEST(every_row_of_the_transition_tables_is_taken) {
+  for (size_t r = 0; r < tk_task_transition_count; r++)
+    if (!task_rows[r]) {
+      test_fail(__FILE__, __LINE__, tk_task_transitions[r].on);
+      fprintf(stderr, "  task %s -> %s\n", tk_task_status_name(tk_task_transitions[r].from), tk_task_status_name(tk_task_transitions[r].to));
+    }
+  for (size_t r = 0; r < tk_step_transition_count; r++)
+    if (!step_rows[r]) {
+      test_fail(__FILE__, __LINE__, tk_step_transitions[r].on);
+      fprintf(stderr, "  step %s -> %s\n", tk_step_status_name(tk_step_transitions[r].from), tk_step_status_name(tk_step_transitions[r].to));
+    }
+}
+
+TEST_MAIN
