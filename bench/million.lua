@@ -37,7 +37,8 @@ local first, last = tenth / (times[2] - times[1]), tenth / (times[11] - times[10
 local rate = count / (times[11] - times[1])
 support.report { name = "single-step tasks worked off", value = rate, unit = "tasks/s" }
 support.report {
-  name = "  the last tenth beside the first", value = last, unit = "tasks/s", floor = first, ratio = last / first, target = 0.8, better = "more",
+  name = "  the last tenth beside the first", value = last, unit = "tasks/s", floor = first, ratio = last / first, target = 0.8,
+  better = "more",
 }
 support.report {
   name = "  worker's anonymous memory, peak", value = peak_anonymous / 1024, unit = "MiB", target = 64, better = "less",
