@@ -3,7 +3,9 @@ local format = require "tasker.cli.support.format"
 local json_lines = require "tasker.cli.support.json_lines"
 local term = require "tasker.cli.support.term"
 
-local PAGE = 1000     -- events read at once: bounds memory whatever the length of the log
+-- Events read at once: bounds memory whatever the length of the log. A task's history is walked back to its beginning
+-- for every page, so it is read whole.
+local PAGE = 1000
 
 local COLORS = {
   completed = "green", failed = "red", cancelled = "magenta", retry_scheduled = "yellow", waiting = "blue", paused = "blue",
@@ -55,7 +57,7 @@ local function run(opts, ctx)
   local screen = term.out(ctx)
   local after, left = opts.after, opts.limit or math.huge
   while left > 0 do
-    local limit = math.tointeger(math.min(PAGE, left))
+    local limit = math.tointeger(math.min(id and math.maxinteger or PAGE, left))
     local text, last = engine:events(after, id, limit)
     if not text then
       return ctx.fail(ctx.name, last)
@@ -83,7 +85,7 @@ return {
 One event a line, oldest first. --follow goes on with what happens from then on, until interrupted.]],
   arguments = {},
   options = {
-    { name = "after", value = "SEQ", type = "integer", min = 0, default = 0, help = "only events with a greater number (0)" },
+    { name = "after", value = "SEQ", type = "integer", min = 0, default = 0, help = "only events with a greater number" },
     { name = "task", value = "ID", help = "only of this task" },
     { name = "limit", value = "N", type = "integer", min = 0, help = "at most so many (all)" },
     { name = "follow", short = "f", help = "wait for more" },

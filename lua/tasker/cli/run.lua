@@ -21,7 +21,28 @@ local function usage_list(ctx, message, names)
   ctx.usage(("%s: %s"):format(message, table.concat(names, ", ")))
 end
 
--- The handler that is meant: of what the file defines.
+-- Everything a handler can be called by; of several versions the highest has the name without one. false: not unique.
+local function names_of(handlers)
+  local compare = require("tasker.core").semver_compare
+  local forms = {}
+  local function offer(form, handler)
+    local other = forms[form]
+    if other and (other.namespace ~= handler.namespace or other.name ~= handler.name) then
+      forms[form] = false
+    elseif other == nil or other and compare(handler.version, other.version) > 0 then
+      forms[form] = handler
+    end
+  end
+  for _, handler in ipairs(handlers) do
+    for _, name in ipairs { handler.name, handler.namespace .. "/" .. handler.name } do
+      offer(name, handler)
+      offer(name .. "@" .. handler.version, handler)
+    end
+  end
+  return forms
+end
+
+-- The handler that is meant, of what the file defines.
 local function choose(ctx, handlers, wanted, file)
   local names = files.names(handlers)
   if not wanted then
@@ -30,22 +51,18 @@ local function choose(ctx, handlers, wanted, file)
     end
     return handlers[1]
   end
-  local short, seen = {}, {}
-  for _, handler in ipairs(handlers) do
-    local full, version = tostring(handler):match("^(.*)@(.*)$")
-    local name = full:match("/(.*)$")
-    for _, form in ipairs { full, name, full .. "@" .. version, name .. "@" .. version } do
-      if not seen[form] then
-        seen[form] = true
-        short[#short + 1] = form
-      end
-    end
+  local forms = names_of(handlers)
+  if forms[wanted] then
+    return forms[wanted]
+  elseif forms[wanted] == false then
+    usage_list(ctx, ("'%s' may mean several handlers of %s, name one"):format(wanted, file), names)
   end
-  if seen[wanted] then
-    return wanted
+  local known = {}
+  for form in pairs(forms) do
+    known[#known + 1] = form
   end
-  local hint = args.hint(wanted, short)
-  usage_list(ctx, ("%s defines no handler '%s'%s; it defines"):format(file, wanted, hint), names)
+  table.sort(known)
+  usage_list(ctx, ("%s defines no handler '%s'%s; it defines"):format(file, wanted, args.hint(wanted, known)), names)
 end
 
 -- How many steps of the task are done, for the progress line.
@@ -67,6 +84,25 @@ local function watch_of(ctx, app)
   end
 end
 
+local INTERRUPTED = 130
+
+-- Works until the task is final, or the time is over. Returns the seconds waited in vain, or an exit code when it failed.
+local function work(opts, ctx, app, id)
+  local now = require("tasker.core").now
+  local line, watch = watch_of(ctx, app)
+  local started = now()
+  local task, err = app:work_for(id, { watch = watch, until_idle = opts.timeout })
+  line:clear()
+  if task then
+    return nil
+  elseif err.code ~= "closed" then
+    return nil, ctx.fail(ctx.name, err)
+  elseif not opts.timeout then
+    return nil, INTERRUPTED
+  end
+  return now() - started
+end
+
 local function run(opts, ctx)
   local wanted, context = sort_arguments(opts, ctx)
   -- stdout is for the results: what the handlers print goes to stderr.
@@ -75,24 +111,24 @@ local function run(opts, ctx)
   if not handlers then
     return code
   end
-  local handler = choose(ctx, handlers, wanted, opts.file)
   local app = ctx.open { create = true, default = "memory:" }
-  local line, watch = watch_of(ctx, app)
-  local task, err = app:run(handler, context, { timeout = opts.timeout, watch = watch })
-  line:clear()
-  undivert()
-  if not task and not (err.code == "timeout" and err.details and err.details.task_id) then
+  local id, err = app:submit(choose(ctx, handlers, wanted, opts.file), context)
+  if not id then
     return ctx.fail(ctx.name, err)
   end
-  local id = task and task.task_id or err.details.task_id
-  local json = outcome.task_json(app.engine, id)
-  if opts.json then
-    ctx.out(json .. "\n")
-  elseif task then
-    local encode = require("tasker.core").json.encode
-    ctx.out(encode(require("tasker.core").json.decode(json).results, ctx.is_tty and { indent = 2 } or nil) .. "\n")
+  local waited, failed = work(opts, ctx, app, id)
+  undivert()
+  if failed then
+    return failed
   end
-  return outcome.report(ctx, json, not task and opts.timeout or nil)
+  local text = outcome.task_json(app.engine, id)
+  if opts.json then
+    ctx.out(text .. "\n")
+  elseif not waited then
+    local json = require("tasker.core").json
+    ctx.out(json.encode(json.decode(text).results, ctx.is_tty and { indent = 2 } or nil) .. "\n")
+  end
+  return outcome.report(ctx, text, waited)
 end
 
 return {

@@ -65,7 +65,8 @@ local function run(opts, ctx)
     ctx.usage("--timeout needs --wait")
   end
   local options = submit_options(opts, ctx)
-  local undivert = opts.json and files.divert() or function() end
+  -- stdout is for the id: what handler files print goes to stderr.
+  local undivert = files.divert()
   if #opts.file > 0 then
     local handlers, code = files.load(ctx, opts.file)
     if not handlers then

@@ -76,7 +76,7 @@ return {
     { name = "json", help = "the task as one JSON value on stdout" },
     { name = "results", help = "only the results, as JSON: of all steps, or of STEP" },
     { name = "instances", value = "WHICH", choices = { "failed", "all", "none" },
-      help = "which instances of mapped steps: failed, all or none" },
+      help = "which instances of mapped steps" },
     { name = "verbose", short = "v", help = "whole errors with tracebacks, and every step of a large task" },
   },
   examples = {

@@ -6,6 +6,7 @@ local task_text = require "tasker.cli.support.task_text"
 local term = require "tasker.cli.support.term"
 
 local WIDE = 100      -- columns of a terminal that has room for whole ids
+local PAGE = 500      -- tasks read at once: whole ones may be large
 
 local function make_filter(opts)
   local name, namespace = opts.name, opts.namespace
@@ -14,7 +15,6 @@ local function make_filter(opts)
   end
   return {
     status = opts.status, name = name, namespace = namespace, tag = opts.tag, since = opts.since, ["until"] = opts["until"],
-    limit = opts.limit, steps = opts.json,
   }
 end
 
@@ -72,30 +72,45 @@ local function count(ctx, engine, filter)
   return 0
 end
 
+-- Calls visit with the text of each task, newest first; returns how many there were and whether there are more.
+local function each(engine, filter, limit, visit)
+  local seen, more = 0, true
+  while more and seen < limit do
+    filter.limit = math.min(PAGE, limit - seen)
+    local text
+    text, more = engine:tasks(filter)
+    if not text then
+      error(more, 0)
+    end
+    filter.cursor = more
+    for object in json_lines.objects(text) do
+      seen = seen + 1
+      visit(object)
+    end
+  end
+  return seen, more
+end
+
 local function run(opts, ctx)
   local app = ctx.open { options = { read_only = true } }
   local filter = make_filter(opts)
   if opts.count then
-    filter.limit, filter.steps = nil, nil
     return count(ctx, app.engine, filter)
   end
-  local text, more = app.engine:tasks(filter)
-  if not text then
-    return ctx.fail(ctx.name, more)
-  end
+  filter.steps = opts.json
   local tasks = {}
-  for object in json_lines.objects(text) do
+  local seen, more = each(app.engine, filter, opts.limit, function(object)
     if opts.json then
       ctx.out(object .. "\n")
     else
       tasks[#tasks + 1] = task_text.decode(object)
     end
-  end
+  end)
   if opts.json then
     return 0
   end
   local screen = term.out(ctx)
-  if #tasks == 0 then
+  if seen == 0 then
     ctx.err("no such task\n")
   elseif screen.is_tty then
     draw(ctx, screen, tasks)
@@ -103,7 +118,7 @@ local function run(opts, ctx)
     plain(ctx, tasks)
   end
   if more then
-    ctx.err(("these are the newest %s; --limit N shows more, --count counts\n"):format(format.count(#tasks)))
+    ctx.err(("these are the newest %s; --limit N shows more, --count counts\n"):format(format.count(seen)))
   end
   return 0
 end
@@ -113,14 +128,14 @@ return {
   group = "look",
   arguments = {},
   options = {
-    { name = "status", value = "S", help = "only these: pending, in_progress, complete, error, cancelled, resolved_manually, paused",
+    { name = "status", value = "S", help = "only in this status",
       choices = { "pending", "in_progress", "complete", "error", "cancelled", "resolved_manually", "paused" } },
     { name = "name", value = "N", help = "of this handler; also namespace/name" },
     { name = "namespace", value = "N", help = "of this namespace" },
     { name = "tag", value = "T", help = "with this tag" },
     { name = "since", value = "T", type = "time", relative = "ago", help = "created then or later: RFC 3339, epoch seconds or 2h (ago)" },
     { name = "until", value = "T", type = "time", relative = "ago", help = "created before then" },
-    { name = "limit", value = "N", type = "integer", min = 1, max = 100000, help = "at most so many (100)" },
+    { name = "limit", value = "N", type = "integer", min = 1, max = 100000, default = 100, help = "at most so many" },
     { name = "count", help = "only how many there are" },
     { name = "json", help = "one task a line as JSON on stdout" },
   },

@@ -117,7 +117,7 @@ stopped: SIGINT or SIGTERM lets what runs finish or gives it back, a second one 
   arguments = { { name = "file", many = true, type = "file", help = "Lua files that define handlers" } },
   options = {
     { name = "threads", value = "N", type = "integer", min = 1, max = 256, default = 1,
-      help = "threads, each with a Lua state of its own (1)" },
+      help = "threads, each with a Lua state of its own" },
     { name = "concurrency", value = "N", type = "integer", min = 1, help = "steps at once in each thread (512)" },
     { name = "queue", value = "NAME", many = true, help = "take steps of this queue (default)" },
     { name = "until-idle", help = "end when nothing can move without something from outside" },

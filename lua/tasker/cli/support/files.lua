@@ -39,9 +39,6 @@ function files.load(ctx, paths)
   if not handlers then
     return nil, ctx.fail(ctx.name, err)
   end
-  if #handlers == 0 then
-    return nil, ctx.fail(ctx.name, ("%s defines no handler (tasker.handler { ... })"):format(table.concat(paths, ", ")))
-  end
   return handlers
 end
 
