@@ -65,9 +65,10 @@ int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine 
   }
   if (!memory) e->key = tk_strdup(tk_store_path(e->store));
   e->presence = tk_presence_new(tk_store_path(e->store));
+  *out = e;
+  if (!e->key) goto out;   /* private: nobody else can find it */
   e->next = registry;
   registry = e;
-  *out = e;
   goto out;
 fail:
   tk_free(e);
@@ -82,7 +83,7 @@ static void ring_bell(tk_engine *e) {
   (void)ignored;
 }
 
-static void free_engine(tk_engine *e) {
+void tk_engine_free(tk_engine *e) {
   tk_presence_free(e->presence);
   if (!e->shared) tk_store_close(e->store);
   size_t cursor = 0;
@@ -103,24 +104,29 @@ static void free_engine(tk_engine *e) {
   tk_free(e);
 }
 
+/* Under the registry's lock. */
+static void unregister(tk_engine *e) {
+  for (tk_engine **at = &registry; *at; at = &(*at)->next)
+    if (*at == e) {
+      *at = e->next;
+      return;
+    }
+}
+
 void tk_engine_close(tk_engine *e) {
   if (!e || e->pid != getpid()) return;   /* a child of fork must not touch the parent's environment */
   pthread_mutex_lock(&registry_lock);
   bool last = --e->references == 0;
-  if (last)
-    for (tk_engine **at = &registry; *at; at = &(*at)->next)
-      if (*at == e) {
-        *at = e->next;
-        break;
-      }
   if (last) {
+    unregister(e);
     pthread_mutex_lock(&e->lock);
     bool started = e->started;
     e->stopping = true;
     pthread_mutex_unlock(&e->lock);
     ring_bell(e);
     if (started) pthread_join(e->thread, NULL);
-    free_engine(e);   /* under the registry's lock: a concurrent open of the same store must not find two environments */
+    if (e->manual) tk_engine_leave(e);
+    tk_engine_free(e);   /* under the registry's lock: a concurrent open of the same store must not find two environments */
   }
   pthread_mutex_unlock(&registry_lock);
 }
@@ -180,7 +186,7 @@ const tk_graph *tk_turn_graph(void *engine, uint32_t definition) {
   return graph;
 }
 
-/* ---- The thread ---- */
+/* ---- Requests ---- */
 
 tk_request *tk_engine_take_inbox(tk_engine *e) {
   pthread_mutex_lock(&e->lock);
@@ -218,138 +224,6 @@ void tk_engine_put_back(tk_engine *e, tk_request *chain) {
   pthread_mutex_unlock(&e->lock);
 }
 
-static bool run_controls(tk_engine *e) {
-  pthread_mutex_lock(&e->lock);
-  tk_control *c = e->controls;
-  e->controls = NULL;
-  pthread_mutex_unlock(&e->lock);
-  bool any = c != NULL;
-  while (c) {
-    tk_control *next = c->next;
-    c->code = c->run(e, c->argument, c->err);
-    atomic_store(&c->done, 1);
-    syscall(SYS_futex, &c->done, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    c = next;
-  }
-  return any;
-}
-
-static bool has_work(tk_engine *e) {
-  pthread_mutex_lock(&e->lock);
-  bool any = (e->inbox_head && !e->hold_off_us) || e->controls || e->stopping;
-  pthread_mutex_unlock(&e->lock);
-  return any;
-}
-
-/* The last look before sleep: whether anyone committed since our last turn. */
-static bool store_moved(tk_engine *e) {
-  tk_snap *snap;
-  tk_meta meta;
-  if (tk_snap_open(e->store, &snap, NULL)) return false;
-  bool moved = tk_snap_meta(snap, &meta, NULL) == TK_OK && meta.last_seq != e->last_seq;
-  tk_snap_close(snap);
-  return moved;
-}
-
-enum { MAX_FDS = 1024 };
-
-static int sleep_timeout_ms(const tk_engine *e) {
-  if (e->hold_off_us) return 100;
-  if (!e->workers || e->next_timer_us == INT64_MAX) return -1;
-  int64_t left_us = e->next_timer_us - tk_clock_now_us(&e->clock);
-  if (left_us <= 0) return 0;
-  return left_us > 3600LL * 1000000 ? 3600 * 1000 : (int)((left_us + 999) / 1000);
-}
-
-/* What dead peers held is given back. */
-static void look_for_dead(tk_engine *e);
-
-static void sleep_until_called(tk_engine *e) {
-  struct pollfd fds[MAX_FDS];
-  size_t count = 0;
-  uint32_t wants = (e->workers ? TK_WAKE_WORK : 0) | (e->followers ? TK_WAKE_LOG : 0);
-  fds[count++] = (struct pollfd){.fd = e->bell, .events = POLLIN};
-  tk_presence_poll(e->presence, fds, &count, MAX_FDS);
-  atomic_store(&e->asleep, true);
-  tk_presence_want(e->presence, wants);
-  bool stay = !has_work(e);
-  if (stay && wants && store_moved(e)) {
-    e->again = true;
-    stay = false;
-  }
-  int ready = stay ? poll(fds, count, sleep_timeout_ms(e)) : 0;
-  tk_presence_want(e->presence, 0);
-  atomic_store(&e->asleep, false);
-  uint64_t rings;
-  ssize_t ignored = read(e->bell, &rings, sizeof rings);
-  (void)ignored;
-  bool died = false;
-  if (ready > 0 && tk_presence_rang(e->presence, fds, count, &died)) e->again = true;
-  if (ready == 0 && stay) e->again = true;   /* a timer is due */
-  if (e->again) tk_followers_ring(e);
-  if (died) look_for_dead(e);
-}
-
-static void answer_failed(tk_engine *e) {
-  for (tk_request *r; (r = tk_engine_take_inbox(e));)
-    while (r) {
-      tk_request *next = (tk_request *)r->message.next;
-      r->err = e->failure;
-      r->code = r->err.code;
-      tk_engine_reply(r);
-      r = next;
-    }
-}
-
-static void leave(tk_engine *e) {
-  tk_err err;
-  if (!e->process.number || atomic_load(&e->failed)) return;
-  tk_engine_recover(e, e->process.number);   /* what was claimed and never answered */
-  if (tk_store_leave(e->store, e->process.number, &err)) tk_log(TK_LOG_WARN, "leaving the store: %s", err.message);
-}
-
-static void *run_thread(void *engine) {
-  tk_engine *e = engine;
-  for (;;) {
-    bool moved = run_controls(e);
-    if (atomic_load(&e->failed)) answer_failed(e);
-    else moved = tk_engine_turn(e) || moved;
-    if (moved) continue;
-    pthread_mutex_lock(&e->lock);
-    bool stop = e->stopping && !e->inbox_head && !e->controls;
-    pthread_mutex_unlock(&e->lock);
-    if (stop) break;
-    tk_workers_tell_idle(e);
-    sleep_until_called(e);
-  }
-  leave(e);
-  return NULL;
-}
-
-void tk_engine_step(tk_engine *e) {
-  TK_ASSERT(e->manual);
-  while (!atomic_load(&e->failed) && tk_engine_turn(e)) continue;
-  if (atomic_load(&e->failed)) answer_failed(e);
-  else tk_workers_tell_idle(e);
-}
-
-int64_t tk_engine_next_timer_us(const tk_engine *e) { return e->next_timer_us; }
-
-/* Under e->lock. */
-static int start_thread(tk_engine *e, tk_err *err) {
-  if (e->started || e->manual) return TK_OK;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);   /* signals are for the threads that run Lua */
-  int code = pthread_create(&e->thread, NULL, run_thread, e);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (code) return tk_err_set(err, TK_E_IO, "cannot start the engine's thread: %s", strerror(code));
-  e->started = true;
-  return TK_OK;
-}
-
-/* ---- Requests ---- */
-
 void tk_engine_reply(tk_request *request) {
   if (request->reply_to) tk_port_push(request->reply_to, &request->message);
   else tk_request_free(request);
@@ -361,7 +235,7 @@ void tk_engine_post(tk_engine *e, tk_request *request, bool lazy) {
   if (!code) {
     request->message.next = NULL;
     pthread_mutex_lock(&e->lock);
-    code = start_thread(e, &err);
+    code = tk_engine_start_thread(e, &err);
     if (!code) {
       if (e->inbox_tail) e->inbox_tail->message.next = &request->message;
       else e->inbox_head = request;
@@ -391,13 +265,13 @@ int tk_engine_call(tk_engine *e, tk_request *request) {
   return request->code;
 }
 
-static int control(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err) {
+int tk_engine_control(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err) {
   tk_control c = {.run = run, .argument = argument, .err = err};
   int code = tk_engine_alive(e, err);
   if (code) return code;
   if (e->manual) return run(e, argument, err);
   pthread_mutex_lock(&e->lock);
-  code = start_thread(e, err);
+  code = tk_engine_start_thread(e, err);
   if (!code) {
     c.next = e->controls;
     e->controls = &c;
@@ -409,158 +283,3 @@ static int control(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void
   return c.code;
 }
 
-/* ---- Joining: what a process does once it works or follows ---- */
-
-typedef struct death_scan { tk_engine *engine; tk_process dead[64]; size_t count; } death_scan;
-static bool scan_process(void *context, const tk_process *process) {
-  death_scan *scan = context;
-  if (process->number == scan->engine->process.number) return true;
-  if (tk_presence_alive(scan->engine->presence, process->incarnation)) {
-    tk_presence_watch(scan->engine->presence, process->incarnation, process->pid);
-    return true;
-  }
-  scan->dead[scan->count++] = *process;
-  return scan->count < sizeof scan->dead / sizeof *scan->dead;
-}
-
-static void look_for_dead(tk_engine *e) {
-  death_scan scan = {.engine = e};
-  tk_snap *snap;
-  if (!e->process.number || !e->presence || tk_snap_open(e->store, &snap, NULL)) return;
-  tk_snap_each_process(snap, scan_process, &scan, NULL);
-  tk_snap_close(snap);
-  for (size_t i = 0; i < scan.count && !atomic_load(&e->failed); i++) {
-    tk_engine_recover(e, scan.dead[i].number);
-    tk_err err;
-    if (tk_store_leave(e->store, scan.dead[i].number, &err) == TK_OK) tk_presence_bury(e->presence, scan.dead[i].incarnation);
-    else if (err.code != TK_E_NOT_FOUND) tk_log(TK_LOG_WARN, "burying a dead process: %s", err.message);
-  }
-  if (scan.count) {
-    tk_store_housekeep(e->store, NULL);
-    e->again = true;
-  }
-}
-
-static int join(tk_engine *e, tk_err *err) {
-  if (e->process.number) return TK_OK;
-  tk_random_bytes(e->process.incarnation, sizeof e->process.incarnation);
-  e->process.pid = e->pid;
-  e->process.since_us = tk_clock_now_us(&e->clock);
-  int code = e->presence ? tk_presence_join(e->presence, e->process.incarnation, err) : TK_OK;
-  if (!code) code = tk_store_join(e->store, &e->process, err);
-  if (code) return code;
-  look_for_dead(e);
-  tk_presence_wake(e->presence, TK_WAKE_WORK | TK_WAKE_LOG);   /* peers start to watch this process */
-  return TK_OK;
-}
-
-/* ---- Following ---- */
-
-typedef struct follow_argument { tk_port *port; bool stop; } follow_argument;
-
-static int run_follow(tk_engine *e, void *argument, tk_err *err) {
-  follow_argument *a = argument;
-  if (!a->stop) {
-    int code = join(e, err);
-    if (code) return code;
-    tk_follower *f = tk_calloc(1, sizeof *f);
-    f->port = a->port;
-    f->next = e->followers;
-    e->followers = f;
-    return TK_OK;
-  }
-  for (tk_follower **at = &e->followers; *at; at = &(*at)->next)
-    if ((*at)->port == a->port) {
-      tk_follower *gone = *at;
-      *at = gone->next;
-      tk_free(gone);
-      break;
-    }
-  return TK_OK;
-}
-
-int tk_engine_follow(tk_engine *e, tk_port *port, tk_err *err) { return control(e, run_follow, &(follow_argument){port, false}, err); }
-void tk_engine_unfollow(tk_engine *e, tk_port *port) { control(e, run_follow, &(follow_argument){port, true}, NULL); }
-
-void tk_followers_ring(tk_engine *e) {
-  for (tk_follower *f = e->followers; f; f = f->next) {
-    tk_message *message = tk_calloc(1, sizeof *message);
-    message->type = TK_MSG_LOG;
-    tk_port_push(f->port, message);
-  }
-}
-
-/* ---- Workers come and go ---- */
-
-typedef struct attach_argument { const tk_worker_options *options; tk_worker_handle *worker; } attach_argument;
-
-static int compare_numbers(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
-static int run_attach(tk_engine *e, void *argument, tk_err *err) {
-  attach_argument *a = argument;
-  const tk_worker_options *o = a->options;
-  int code = join(e, err);
-  if (code) return code;
-  tk_worker_handle *w = tk_calloc(1, sizeof *w);
-  w->port = o->port;
-  w->concurrency = o->concurrency;
-  w->until_idle = o->until_idle;
-  w->queue_count = o->queue_count ? o->queue_count : 1;
-  w->queues = tk_calloc(w->queue_count, sizeof *w->queues);
-  w->queue_numbers = tk_calloc(w->queue_count, sizeof *w->queue_numbers);
-  for (size_t i = 0; i < w->queue_count; i++) {
-    const char *name = o->queue_count ? o->queues[i] : "default";
-    w->queues[i] = tk_slice_of(tk_strdup(name), strlen(name));
-  }
-  w->definition_count = o->definition_count;
-  w->definitions = tk_memdup(o->definitions, o->definition_count * sizeof *o->definitions);
-  if (w->definition_count) qsort(w->definitions, w->definition_count, sizeof *w->definitions, compare_numbers);
-  w->next = e->workers;
-  e->workers = w;
-  e->again = true;
-  a->worker = w;
-  return TK_OK;
-}
-
-static int run_pause(tk_engine *e, void *argument, tk_err *err) {
-  (void)e;
-  (void)err;
-  ((tk_worker_handle *)argument)->paused = true;
-  return TK_OK;
-}
-
-static void forget_worker(tk_engine *e, tk_worker_handle *w) {
-  size_t cursor = 0;
-  uint64_t key;
-  for (void *value; tk_map_next(&e->running, &cursor, &key, &value);)
-    if (((tk_running *)value)->worker == w) ((tk_running *)value)->worker = NULL;
-  for (tk_worker_handle **at = &e->workers; *at; at = &(*at)->next)
-    if (*at == w) {
-      *at = w->next;
-      break;
-    }
-  for (size_t i = 0; i < w->queue_count; i++) tk_free((char *)w->queues[i].data);
-  tk_free(w->queues);
-  tk_free(w->queue_numbers);
-  tk_free(w->definitions);
-  tk_free(w);
-}
-
-static int run_detach(tk_engine *e, void *argument, tk_err *err) {
-  (void)err;
-  forget_worker(e, argument);
-  return TK_OK;
-}
-
-int tk_engine_attach(tk_engine *e, const tk_worker_options *options, tk_worker_handle **out, tk_err *err) {
-  attach_argument a = {options, NULL};
-  int code = control(e, run_attach, &a, err);
-  *out = a.worker;
-  return code;
-}
-void tk_engine_pause_worker(tk_engine *e, tk_worker_handle *worker) { control(e, run_pause, worker, NULL); }
-void tk_engine_detach(tk_engine *e, tk_worker_handle *worker) { control(e, run_detach, worker, NULL); }
-void tk_engine_abandon_worker(tk_engine *e, tk_worker_handle *worker) { control(e, run_detach, worker, NULL); }

@@ -31,6 +31,10 @@ int64_t tk_engine_now_us(tk_engine *engine);
 /* Takes turns of a manual engine until nothing is left to do now. */
 void tk_engine_step(tk_engine *engine);
 int64_t tk_engine_next_timer_us(const tk_engine *engine);   /* of a manual engine, after a step; INT64_MAX: none */
+void tk_engine_nudge(tk_engine *engine);             /* the next step takes a turn, as if a peer had rung */
+uint32_t tk_engine_process(const tk_engine *engine); /* its process number; 0: not joined */
+void tk_engine_crash(tk_engine *engine);             /* a manual engine is gone as by kill -9: nothing is given back */
+void tk_engine_bury(tk_engine *engine, uint32_t process);   /* gives back all that a dead process held, and forgets it */
 
 /* ---- Ports ---- */
 typedef enum tk_message_type { TK_MSG_REPLY = 1, TK_MSG_RUN, TK_MSG_INTERRUPT, TK_MSG_IDLE, TK_MSG_STOP, TK_MSG_LOG } tk_message_type;

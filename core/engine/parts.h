@@ -93,6 +93,20 @@ struct tk_engine {
 
 static inline uint64_t tk_running_key(uint64_t task_no, uint32_t step) { return task_no << 20 | step; }
 
+/* engine.c */
+void tk_engine_free(tk_engine *engine);
+/* Runs `run` on the engine's thread between turns and waits for it (a manual engine: at once). */
+int tk_engine_control(tk_engine *engine, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err);
+
+/* thread.c */
+int tk_engine_start_thread(tk_engine *engine, tk_err *err);   /* under engine->lock; once */
+int tk_engine_join(tk_engine *engine, tk_err *err);           /* makes this process known to its peers */
+void tk_engine_leave(tk_engine *engine);
+
+/* attach.c */
+void tk_engine_forget_worker(tk_engine *engine, tk_worker_handle *worker);
+void tk_followers_ring(tk_engine *engine);
+
 /* turn.c */
 bool tk_engine_turn(tk_engine *engine);                       /* false: there was nothing to do */
 void tk_engine_recover(tk_engine *engine, uint32_t process);  /* gives back all that a dead process held */
@@ -113,8 +127,5 @@ void tk_workers_discard(tk_engine *engine);                          /* not comm
 void tk_workers_tell_idle(tk_engine *engine);
 /* Lanes for the plan, in the arena. */
 void tk_workers_lanes(tk_engine *engine, tk_plan *plan);
-
-/* followers (engine.c) */
-void tk_followers_ring(tk_engine *engine);
 
 #endif

@@ -1,0 +1,494 @@
+/* Seeded simulation: the real engine, turn by turn, over the memory store with a virtual clock; several processes share it, work, crash, come back as
+ * zombies and are fenced; people cancel, pause, resume, retry and resolve in between. After each history the promises are checked: nothing lost, nothing
+ * stuck, no completed step started again, order kept, attempts within limits, the log gapless and its fold equal to the states, the store's check clean.
+ *
+ *   sim FIRST COUNT        runs the seeds FIRST .. FIRST + COUNT - 1; prints the failing seeds and `N passed, N failed`
+ *   sim -v SEED            one seed, telling what it does */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "model/decide.h"
+
+enum { MAX_PROCESSES = 3, MAX_TASKS = 64, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
+
+typedef struct process {
+  tk_engine *engine;
+  tk_port *port;
+  tk_worker_handle *worker;
+  tk_run_message *running[4096];
+  size_t running_count;
+} process;
+
+typedef struct sim {
+  uint64_t seed;
+  bool verbose;
+  tk_rng rng;
+  int64_t now_us;
+  tk_store *store;
+  tk_engine *client;             /* never works, never crashes: people */
+  process processes[MAX_PROCESSES];
+  uint32_t definitions[MAX_GRAPHS];
+  const tk_graph *graphs[MAX_GRAPHS];
+  uint32_t graph_count;
+  tk_id tasks[MAX_TASKS];
+  uint32_t task_graph[MAX_TASKS];
+  size_t task_count;
+  tk_event zombies[MAX_ZOMBIES]; /* outcomes of attempts whose process is gone */
+  size_t zombie_count;
+  char failure[512];
+} sim;
+
+static void fail(sim *s, const char *format, ...) {
+  if (*s->failure) return;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(s->failure, sizeof s->failure, format, args);
+  va_end(args);
+}
+
+static void say(const sim *s, const char *format, ...) {
+  if (!s->verbose) return;
+  va_list args;
+  va_start(args, format);
+  vprintf(format, args);
+  va_end(args);
+  putchar('\n');
+}
+
+static uint32_t pick(sim *s, uint32_t below) { return (uint32_t)(tk_rng_next(&s->rng) % below); }
+static bool chance(sim *s, uint32_t percent) { return pick(s, 100) < percent; }
+static int64_t clock_now(void *context) { return ((sim *)context)->now_us; }
+
+/* ---- Definitions ---- */
+
+static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide) {
+  char name[16];
+  snprintf(name, sizeof name, "s%u", index);
+  step->name = tk_arena_copy(arena, tk_slice_str(name));
+  step->flags = (chance(s, 90) ? TK_GRAPH_RETRYABLE : 0) | (chance(s, 30) ? TK_GRAPH_SKIPPABLE : 0) | (chance(s, 10) ? TK_GRAPH_CONTINUE : 0) |
+                (chance(s, 15) ? TK_GRAPH_ASK : 0);
+  step->retry = (tk_retry){.limit = 1 + pick(s, 4), .lost_limit = 2 + pick(s, 9), .backoff = (uint8_t)pick(s, TK_BACKOFF_LIST),
+                           .jitter = (uint8_t)pick(s, TK_JITTER_FRACTION), .base = 1, .factor = 2, .cap = 60};
+  uint32_t *deps = TK_ARENA_ARRAY(arena, uint32_t, index + 1), most = wide ? 1 : 3;
+  if (wide && index) deps[step->dep_count++] = 0;
+  for (uint32_t d = 0; !wide && d < index && step->dep_count < most; d++)
+    if (chance(s, 200 / index + 1)) deps[step->dep_count++] = d;
+  step->deps = deps;
+  if (chance(s, 5)) step->queue = tk_slice_str("side");
+}
+
+static void define(sim *s, uint32_t at) {
+  tk_arena arena = {0};
+  bool wide = chance(s, 4);
+  tk_graph g = {.ns = tk_slice_str("sim"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
+  char name[16];
+  snprintf(name, sizeof name, "h%u", at);
+  g.name = tk_slice_str(name);
+  g.step_count = wide ? 300 + pick(s, 500) : 1 + pick(s, 12);
+  g.max_parallel = chance(s, 25) ? 1 + pick(s, 4) : 0;
+  g.timeout_us = chance(s, 10) ? 1000000LL * (1 + pick(s, 100)) : 0;
+  g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, g.step_count);
+  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide);
+  if (wide && chance(s, 50)) {   /* a join over the whole fan */
+    tk_graph_step *last = &g.steps[g.step_count - 1];
+    uint32_t *deps = TK_ARENA_ARRAY(&arena, uint32_t, g.step_count);
+    for (uint32_t i = 0; i + 1 < g.step_count; i++) deps[i] = i;
+    last->deps = deps;
+    last->dep_count = g.step_count - 1;
+  }
+  tk_graph *built;
+  tk_err err;
+  if (tk_graph_build(&g, &built, &err)) fail(s, "graph: %s", err.message);
+  tk_buf bytes = {0};
+  tk_graph_encode(built, &bytes);
+  tk_request *r = tk_request_new(TK_REQ_DEFINE, 0);
+  r->definition = (tk_definition){.ns = built->ns, .name = built->name, .version = built->version, .graph = tk_buf_slice(&bytes),
+                                  .json = tk_slice_str("{}"), .created_at_us = s->now_us};
+  r->definition.hash[0] = (uint8_t)(at + 1);
+  tk_port *port = tk_port_new(NULL, NULL);
+  r->reply_to = port;
+  tk_engine_post(s->client, r, false);
+  tk_engine_step(s->client);
+  r = (tk_request *)tk_port_drain(port);
+  if (!r || r->code) fail(s, "define: %s", r ? r->err.message : "no answer");
+  else s->definitions[at] = r->number;
+  tk_request_free(r);
+  tk_port_free(port);
+  tk_buf_free(&bytes);
+  tk_graph_free(built);
+  tk_arena_free(&arena);
+  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
+}
+
+/* ---- Requests ---- */
+
+static int ask(sim *s, tk_engine *engine, tk_event event, struct tk_answer *answer) {
+  tk_port *port = tk_port_new(NULL, NULL);
+  tk_request *r = tk_request_new(TK_REQ_EVENTS, 1);
+  r->events[0] = event;
+  r->reply_to = port;
+  tk_engine_post(engine, r, false);
+  tk_engine_step(engine);
+  r = (tk_request *)tk_port_drain(port);
+  int code = r ? r->code : TK_E_IO;
+  if (!r) fail(s, "a request was not answered");
+  else if (answer) *answer = r->answers[0];
+  if (r && code && code != TK_E_REFUSED && code != TK_E_INVALID && code != TK_E_CONFLICT) fail(s, "request: %s", r->err.message);
+  tk_request_free(r);
+  tk_port_free(port);
+  return code;
+}
+
+static void submit(sim *s) {
+  if (s->task_count == MAX_TASKS) return;
+  uint32_t at = pick(s, s->graph_count), bypass[4], bypassed = 0;
+  const tk_graph *g = s->graphs[at];
+  for (uint32_t i = 0; i < g->step_count && bypassed < 4; i++)
+    if ((g->steps[i].flags & TK_GRAPH_SKIPPABLE) && chance(s, 20)) bypass[bypassed++] = i;
+  tk_submission sub = {.definition = s->definitions[at], .queue = tk_slice_str("default"), .priority = (int32_t)pick(s, 3), .bypass = bypass,
+                       .bypass_count = bypassed};
+  sub.info.context = tk_slice_str("{}");
+  sub.info.queue = sub.queue;
+  if (chance(s, 15)) sub.info.run_at_us = s->now_us + 1000000LL * pick(s, 60);
+  if (chance(s, 20)) {
+    sub.has_identity = true;
+    sub.identity[0] = (uint8_t)(1 + pick(s, 4));
+    sub.identity[1] = (uint8_t)at;
+  }
+  struct tk_answer answer = {0};
+  if (ask(s, s->client, (tk_event){.type = TK_EV_SUBMIT, .step = TK_NO_STEP, .submission = &sub}, &answer) || !answer.created) return;
+  s->tasks[s->task_count] = answer.id;
+  s->task_graph[s->task_count++] = at;
+  say(s, "submit task %llu of h%u", (unsigned long long)answer.task_no, at);
+}
+
+static void operate(sim *s) {
+  if (!s->task_count) return;
+  static const uint8_t verbs[] = {TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RETRY, TK_EV_RESOLVE};
+  uint32_t at = pick(s, (uint32_t)s->task_count);
+  uint8_t type = verbs[pick(s, sizeof verbs)];
+  tk_event event = {.type = type, .task_id = s->tasks[at], .step = TK_NO_STEP, .data = tk_slice_str("1")};
+  bool by_step = type != TK_EV_PAUSE && type != TK_EV_RESUME;
+  if (by_step && chance(s, 60)) event.step = pick(s, s->graphs[s->task_graph[at]]->step_count);
+  if (type == TK_EV_CANCEL && event.step == TK_NO_STEP && chance(s, 60)) return;
+  int code = ask(s, s->client, event, NULL);
+  say(s, "operation %u on task %u step %d: %d", type, at, (int)event.step, code);
+}
+
+/* ---- Processes ---- */
+
+static void start_process(sim *s, process *p) {
+  tk_engine_options options = {.clock = &(tk_clock){clock_now, s}, .manual = true, .seed = tk_rng_next(&s->rng), .shared = s->store};
+  tk_err err;
+  if (tk_engine_open("memory:", &options, &p->engine, &err)) {
+    fail(s, "engine: %s", err.message);
+    return;
+  }
+  p->port = tk_port_new(NULL, NULL);
+  p->running_count = 0;
+  static const char *const queues[] = {"default", "side"};
+  tk_worker_options worker = {.port = p->port, .concurrency = 1 + pick(s, 40), .queues = queues, .queue_count = 2, .definitions = s->definitions,
+                              .definition_count = s->graph_count};
+  if (tk_engine_attach(p->engine, &worker, &p->worker, &err)) fail(s, "attach: %s", err.message);
+}
+
+static void take_messages(sim *s, process *p) {
+  for (tk_message *m = tk_port_drain(p->port); m;) {
+    tk_message *next = m->next;
+    if (m->type == TK_MSG_RUN) {
+      if (p->running_count < sizeof p->running / sizeof *p->running) p->running[p->running_count++] = (tk_run_message *)m;
+      else fail(s, "too much runs");
+    } else if (m->type == TK_MSG_INTERRUPT) {
+      const tk_interrupt_message *stop = (tk_interrupt_message *)m;
+      for (size_t i = 0; i < p->running_count; i++) {
+        tk_run_message *run = p->running[i];
+        if (run->task_no != stop->task_no || run->step != stop->step || run->attempt != stop->attempt) continue;
+        p->running[i] = p->running[--p->running_count];
+        struct tk_answer answer = {0};
+        ask(s, p->engine, (tk_event){.type = TK_EV_STEP_RELEASED, .task_no = run->task_no, .step = run->step, .attempt = run->attempt}, &answer);
+        if (!answer.fenced) fail(s, "an interrupted attempt was not fenced");
+        tk_free(run);
+        break;
+      }
+      tk_message_free(m);
+    } else {
+      tk_message_free(m);
+    }
+    m = next;
+  }
+}
+
+static void step_process(sim *s, process *p) {
+  if (!p->engine) return;
+  tk_engine_step(p->engine);
+  take_messages(s, p);
+}
+
+static tk_event random_outcome(sim *s, const tk_run_message *run) {
+  tk_event event = {.task_no = run->task_no, .step = run->step, .attempt = run->attempt, .retryable = chance(s, 85), .delay_us = -1,
+                    .data = tk_slice_str("{\"x\":1}")};
+  uint32_t kind = pick(s, 100);
+  if (run->attempt == 0) event.type = kind < 90 ? TK_EV_ASK_DONE : TK_EV_ASK_FAILED;
+  else if (kind < 70) event.type = TK_EV_STEP_DONE;
+  else if (kind < 85) event.type = TK_EV_STEP_FAILED;
+  else if (kind < 90) event.type = TK_EV_STEP_SNOOZED, event.delay_us = 1000000LL * pick(s, 30);
+  else if (kind < 95) event.type = TK_EV_STEP_RELEASED;
+  else event.type = TK_EV_HEARTBEAT;
+  return event;
+}
+
+static void finish_some(sim *s, process *p, bool cleanly) {
+  if (!p->engine) return;
+  for (uint32_t n = cleanly ? (uint32_t)p->running_count : 1 + pick(s, 4); n && p->running_count; n--) {
+    uint32_t at = pick(s, (uint32_t)p->running_count);
+    tk_run_message *run = p->running[at];
+    tk_event event = random_outcome(s, run);
+    if (cleanly) event.type = run->attempt ? TK_EV_STEP_DONE : TK_EV_ASK_DONE;
+    say(s, "process %d: outcome %u of task %llu step %u attempt %u", (int)(p - s->processes), event.type, (unsigned long long)run->task_no, run->step,
+        run->attempt);
+    if (event.type != TK_EV_HEARTBEAT) p->running[at] = p->running[--p->running_count];
+    ask(s, p->engine, event, NULL);
+    if (event.type != TK_EV_HEARTBEAT) tk_free(run);
+    take_messages(s, p);
+  }
+}
+
+/* The process is gone between two commits: what it held is found and given back by another; its attempts come back later as zombies. */
+static void crash(sim *s, process *p, process *heir) {
+  if (!p->engine || !heir->engine || p == heir) return;
+  say(s, "process %d crashes with %zu attempts", (int)(p - s->processes), p->running_count);
+  while (p->running_count) {
+    tk_run_message *run = p->running[--p->running_count];
+    tk_event late = {.type = TK_EV_STEP_DONE, .task_no = run->task_no, .step = run->step, .attempt = run->attempt, .data = tk_slice_str("\"late\"")};
+    if (run->attempt && s->zombie_count < MAX_ZOMBIES) s->zombies[s->zombie_count++] = late;
+    tk_free(run);
+  }
+  uint32_t dead = tk_engine_process(p->engine);
+  tk_port_free(p->port);
+  tk_engine_crash(p->engine);
+  p->engine = NULL;
+  tk_engine_bury(heir->engine, dead);
+  take_messages(s, heir);
+}
+
+static void wake_zombie(sim *s) {
+  if (!s->zombie_count) return;
+  tk_event late = s->zombies[--s->zombie_count];
+  struct tk_answer answer = {0};
+  ask(s, s->client, late, &answer);
+  if (!answer.fenced) fail(s, "a zombie's outcome was taken: task %llu step %u attempt %u", (unsigned long long)late.task_no, late.step, late.attempt);
+}
+
+/* ---- Time ---- */
+
+static void advance(sim *s) {
+  int64_t next_us = INT64_MAX;
+  for (int i = 0; i < MAX_PROCESSES; i++)
+    if (s->processes[i].engine && tk_engine_next_timer_us(s->processes[i].engine) < next_us) next_us = tk_engine_next_timer_us(s->processes[i].engine);
+  int64_t step_us = 1000000LL * pick(s, 5);
+  s->now_us = next_us != INT64_MAX && next_us > s->now_us && chance(s, 50) ? next_us : s->now_us + step_us;
+}
+
+/* ---- The promises ---- */
+
+typedef struct fold {
+  sim *s;
+  uint64_t next_seq;
+  uint8_t task[MAX_TASKS];
+  uint8_t *step[MAX_TASKS];      /* statuses by the log */
+  uint32_t *starts[MAX_TASKS];
+  bool ended[MAX_TASKS];
+  uint64_t numbers[MAX_TASKS];
+} fold;
+
+static int task_of(const fold *f, uint64_t no) {
+  for (size_t i = 0; i < f->s->task_count; i++)
+    if (f->numbers[i] == no) return (int)i;
+  return -1;
+}
+
+static bool deps_done(const fold *f, int t, uint32_t step) {
+  const tk_graph *g = f->s->graphs[f->s->task_graph[t]];
+  for (uint32_t d = 0; d < g->steps[step].dep_count; d++) {
+    uint32_t dep = g->steps[step].deps[d];
+    uint8_t status = f->step[t][dep];
+    bool continued = status == TK_STEP_ERROR && (g->steps[dep].flags & TK_GRAPH_CONTINUE);
+    if (status != TK_STEP_COMPLETE && status != TK_STEP_SKIPPED && status != TK_STEP_RESOLVED && !continued) return false;
+  }
+  return true;
+}
+
+static void fold_step(fold *f, int t, const tk_log_event *e) {
+  uint8_t *status = &f->step[t][e->step];
+  switch (e->kind) {
+    case TK_LOG_STEP_STARTED:
+      if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED) fail(f->s, "task %d step %u started again after it was done", t, e->step);
+      if (!deps_done(f, t, e->step)) fail(f->s, "task %d step %u started before its dependencies were done", t, e->step);
+      if (e->attempt != ++f->starts[t][e->step]) fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
+      *status = TK_STEP_IN_PROGRESS;
+      break;
+    case TK_LOG_STEP_COMPLETED:
+      if (*status != TK_STEP_IN_PROGRESS) fail(f->s, "task %d step %u completed while not running", t, e->step);
+      *status = TK_STEP_COMPLETE;
+      break;
+    case TK_LOG_STEP_FAILED: *status = TK_STEP_ERROR; break;
+    case TK_LOG_STEP_RETRY_SCHEDULED:
+    case TK_LOG_STEP_WAITING: *status = TK_STEP_WAITING; break;
+    case TK_LOG_STEP_RELEASED: *status = TK_STEP_READY; break;
+    case TK_LOG_STEP_SKIPPED: *status = TK_STEP_SKIPPED; break;
+    case TK_LOG_STEP_CANCELLED: *status = TK_STEP_CANCELLED; break;
+    case TK_LOG_STEP_RESOLVED: *status = TK_STEP_RESOLVED; break;
+    default: break;
+  }
+}
+
+static bool fold_event(void *context, const tk_log_event *e) {
+  fold *f = context;
+  if (e->seq != f->next_seq++) fail(f->s, "the log has a gap before %llu", (unsigned long long)e->seq);
+  int t = task_of(f, e->task_no);
+  if (t < 0) {
+    fail(f->s, "an event of an unknown task");
+    return false;
+  }
+  if (e->step != TK_NO_STEP) {
+    fold_step(f, t, e);
+    return true;
+  }
+  f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED || e->kind == TK_LOG_TASK_RESOLVED;
+  f->task[t] = e->kind;
+  return true;
+}
+
+/* Final statuses of the store are those of the log; what is not final in the store is not final in the log. */
+static void compare_task(sim *s, fold *f, int t, tk_task *task) {
+  if (!tk_task_final(task->status)) fail(s, "task %d is stuck: %s", t, tk_task_status_name(task->status));
+  if (!f->ended[t]) fail(s, "the last event of task %d is not its final one", t);
+  for (uint32_t i = 0; i < task->graph->step_count; i++) {
+    const tk_step *step = tk_task_step(task, i);
+    uint8_t logged = f->step[t][i];
+    bool same = tk_step_final(step->status) ? logged == step->status : !tk_step_final(logged);
+    if (!same) fail(s, "task %d step %u is %s, its log says %s", t, i, tk_step_status_name(step->status), tk_step_status_name(logged));
+    if (step->attempts != f->starts[t][i]) fail(s, "task %d step %u has %u attempts, its log %u", t, i, step->attempts, f->starts[t][i]);
+    if (step->failures > task->graph->steps[i].retry.limit) fail(s, "task %d step %u failed more often than its limit", t, i);
+  }
+}
+
+static void report_damage(void *context, const char *what) { fail(context, "check: %s", what); }
+
+static void check_promises(sim *s) {
+  fold f = {.s = s, .next_seq = 1};
+  tk_arena arena = {0};
+  tk_snap *snap;
+  tk_err err;
+  if (tk_snap_open(s->store, &snap, &err)) {
+    fail(s, "snapshot: %s", err.message);
+    return;
+  }
+  for (size_t i = 0; i < s->task_count; i++) {
+    f.numbers[i] = tk_snap_task_no(snap, &s->tasks[i]);
+    if (!f.numbers[i]) fail(s, "task %zu is lost", i);
+    f.step[i] = TK_ARENA_ARRAY(&arena, uint8_t, s->graphs[s->task_graph[i]]->step_count);
+    f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, s->graphs[s->task_graph[i]]->step_count);
+  }
+  tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
+  for (size_t i = 0; i < s->task_count && !*s->failure; i++) {
+    tk_task *task;
+    if (tk_snap_task(snap, &arena, f.numbers[i], tk_engine_graph_lookup, s->client, &task, NULL, &err)) fail(s, "task: %s", err.message);
+    else compare_task(s, &f, (int)i, task);
+  }
+  tk_snap_close(snap);
+  tk_arena_free(&arena);
+  if (!*s->failure && tk_store_check(s->store, report_damage, NULL, s, &err) < 0) fail(s, "check: %s", err.message);
+}
+
+/* ---- One history ---- */
+
+static void do_something(sim *s) {
+  process *p = &s->processes[pick(s, MAX_PROCESSES)], *q = &s->processes[pick(s, MAX_PROCESSES)];
+  uint32_t what = pick(s, 100);
+  if (what < 12) submit(s);
+  else if (what < 30) step_process(s, p);
+  else if (what < 72) finish_some(s, p, false);
+  else if (what < 80) operate(s);
+  else if (what < 90) advance(s);
+  else if (what < 93) crash(s, p, q);
+  else if (what < 96) wake_zombie(s);
+  else if (!p->engine) start_process(s, p);
+}
+
+/* Everybody works, nobody disturbs: all that is not final must come to its end. */
+static void drain(sim *s) {
+  for (size_t i = 0; i < s->task_count; i++) {
+    tk_event resume = {.type = TK_EV_RESUME, .task_id = s->tasks[i], .step = TK_NO_STEP};
+    ask(s, s->client, resume, NULL);
+  }
+  for (int i = 0; i < MAX_PROCESSES; i++)
+    if (!s->processes[i].engine) start_process(s, &s->processes[i]);
+  for (int round = 0, quiet = 0; round < 20000 && quiet < 3 && !*s->failure; round++) {
+    bool busy = false;
+    for (int i = 0; i < MAX_PROCESSES; i++) {
+      tk_engine_nudge(s->processes[i].engine);
+      step_process(s, &s->processes[i]);
+      busy = busy || s->processes[i].running_count;
+      finish_some(s, &s->processes[i], true);
+    }
+    int64_t next_us = INT64_MAX;
+    for (int i = 0; i < MAX_PROCESSES; i++)
+      if (tk_engine_next_timer_us(s->processes[i].engine) < next_us) next_us = tk_engine_next_timer_us(s->processes[i].engine);
+    if (!busy && next_us != INT64_MAX) s->now_us = next_us > s->now_us ? next_us : s->now_us;
+    quiet = busy || next_us != INT64_MAX ? 0 : quiet + 1;
+  }
+}
+
+static void close_all(sim *s) {
+  for (int i = 0; i < MAX_PROCESSES; i++) {
+    process *p = &s->processes[i];
+    if (!p->engine) continue;
+    while (p->running_count) tk_free(p->running[--p->running_count]);
+    tk_engine_detach(p->engine, p->worker);
+    tk_engine_close(p->engine);
+    tk_port_free(p->port);
+  }
+  if (s->client) tk_engine_close(s->client);
+  tk_store_close(s->store);
+}
+
+static bool run_seed(uint64_t seed, bool verbose) {
+  sim *s = tk_calloc(1, sizeof *s);
+  s->seed = seed;
+  s->verbose = verbose;
+  s->now_us = 1700000000000000LL;
+  tk_rng_seed(&s->rng, seed);
+  tk_err err;
+  tk_clock clock = {clock_now, s};
+  if (tk_store_open("memory:", &(tk_store_options){0}, &s->store, &err)) fail(s, "store: %s", err.message);
+  tk_engine_options options = {.clock = &clock, .manual = true, .seed = seed, .shared = s->store};
+  if (!*s->failure && tk_engine_open("memory:", &options, &s->client, &err)) fail(s, "engine: %s", err.message);
+  s->graph_count = 1 + pick(s, MAX_GRAPHS);
+  for (uint32_t i = 0; i < s->graph_count && !*s->failure; i++) define(s, i);
+  for (int i = 0; i < MAX_PROCESSES && !*s->failure; i++) start_process(s, &s->processes[i]);
+  for (uint32_t n = 50 + pick(s, 250); n && !*s->failure; n--) do_something(s);
+  if (!*s->failure) drain(s);
+  if (!*s->failure) check_promises(s);
+  bool ok = !*s->failure;
+  if (!ok) printf("seed %llu: %s\n", (unsigned long long)seed, s->failure);
+  close_all(s);
+  tk_free(s);
+  return ok;
+}
+
+int main(int argc, char **argv) {
+  bool verbose = argc == 3 && strcmp(argv[1], "-v") == 0;
+  if (argc != 3) {
+    fprintf(stderr, "usage: sim FIRST COUNT | sim -v SEED\n");
+    return 2;
+  }
+  if (verbose) return run_seed(strtoull(argv[2], NULL, 10), true) ? 0 : 1;
+  uint64_t first = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10), failed = 0;
+  for (uint64_t seed = first; seed < first + count; seed++) failed += !run_seed(seed, false);
+  printf("%llu passed, %llu failed\n", (unsigned long long)(count - failed), (unsigned long long)failed);
+  return failed ? 1 : 0;
+}
