@@ -16,7 +16,7 @@ local function skip_string(text, position)
 end
 
 --- Iterates over the objects of an array.
--- @string text valid JSON: an array of objects
+-- @string text valid JSON: an array of objects that begins with its bracket
 -- @treturn function gives each object's text
 function json_lines.objects(text)
   local position, depth = 2, 0
