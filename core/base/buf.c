@@ -13,17 +13,12 @@ void tk_buf_free(tk_buf *buf) {
   *buf = (tk_buf){0};
 }
 
-static void grow(tk_buf *buf, size_t more) {
+void tk_buf_grow(tk_buf *buf, size_t more) {
   TK_ASSERT(more <= PTRDIFF_MAX - buf->size);
   size_t capacity = buf->capacity ? buf->capacity : BUF_CAPACITY_FIRST;
   while (capacity < buf->size + more) capacity *= 2;
   buf->data = tk_realloc(buf->data, capacity);
   buf->capacity = capacity;
-}
-
-char *tk_buf_reserve(tk_buf *buf, size_t more) {
-  if (more > buf->capacity - buf->size || !buf->data) grow(buf, more);
-  return buf->data + buf->size;
 }
 
 void tk_buf_append(tk_buf *buf, const void *data, size_t size) {
@@ -45,11 +40,6 @@ void tk_buf_printf(tk_buf *buf, const char *format, ...) {
   if ((size_t)length >= room) vsnprintf(tk_buf_reserve(buf, (size_t)length + 1), (size_t)length + 1, format, again);
   va_end(again);
   buf->size += (size_t)length;
-}
-
-void tk_buf_u8(tk_buf *buf, uint8_t value) {
-  *tk_buf_reserve(buf, 1) = (char)value;
-  buf->size += 1;
 }
 
 void tk_buf_u32be(tk_buf *buf, uint32_t value) {

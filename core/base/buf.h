@@ -28,11 +28,18 @@ typedef struct tk_buf {
 void tk_buf_free(tk_buf *buf);
 static inline void tk_buf_clear(tk_buf *buf) { buf->size = 0; }
 /* Makes room for `more` bytes after size and returns where they go (size is not changed). */
-char *tk_buf_reserve(tk_buf *buf, size_t more);
+void tk_buf_grow(tk_buf *buf, size_t more);
+static inline char *tk_buf_reserve(tk_buf *buf, size_t more) {
+  if (!buf->data || more > buf->capacity - buf->size) tk_buf_grow(buf, more);
+  return buf->data + buf->size;
+}
 void tk_buf_append(tk_buf *buf, const void *data, size_t size);
 void tk_buf_append_str(tk_buf *buf, const char *text);
 void tk_buf_printf(tk_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void tk_buf_u8(tk_buf *buf, uint8_t value);
+static inline void tk_buf_u8(tk_buf *buf, uint8_t value) {
+  *tk_buf_reserve(buf, 1) = (char)value;
+  buf->size++;
+}
 void tk_buf_u32be(tk_buf *buf, uint32_t value);   /* big endian: keys sort like numbers */
 void tk_buf_u64be(tk_buf *buf, uint64_t value);
 void tk_buf_u32le(tk_buf *buf, uint32_t value);

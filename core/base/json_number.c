@@ -231,10 +231,17 @@ static decimal shortest_slow(double value) {
   return round_to(value, 17);
 }
 
+/* Everyday numbers: at most six decimals and 15 digits in all, so that one product and one quotient decide. */
+static bool shortest_plain(double value, decimal *out) {
+  if (value >= 1e9) return false;
+  *out = (decimal){(uint64_t)(value * 1e6 + 0.5), -6};
+  return (double)out->n / 1e6 == value;
+}
+
 static decimal shortest(double value) {
   decimal d = {0, 0};
   if (value < 9007199254740992.0 && value == (double)(uint64_t)value) d.n = (uint64_t)value;
-  else if (!shortest_fast(value, &d)) d = shortest_slow(value);
+  else if (!shortest_plain(value, &d) && !shortest_fast(value, &d)) d = shortest_slow(value);
   while (d.n >= 10 && d.n % 10 == 0) {
     d.n /= 10;
     d.exponent++;
@@ -292,10 +299,9 @@ size_t tk_json_number(double value, bool canonical, char out[32]) {
   if (signbit(value) && !(canonical && value == 0)) out[size++] = '-';
   decimal d = shortest(fabs(value));
   char digits[32];
-  int count = (int)tk_json_integer((int64_t)d.n, digits);
-  size_t start = size;
-  size += layout(digits, count, d.n ? count + d.exponent : 1, out + size);
-  if (!canonical && !memchr(out + start, '.', size - start) && !memchr(out + start, 'e', size - start)) {
+  int count = (int)tk_json_integer((int64_t)d.n, digits), point = count + d.exponent;
+  size += layout(digits, count, point, out + size);
+  if (!canonical && d.exponent >= 0 && point <= 21) { /* neither a point nor an exponent was written */
     memcpy(out + size, ".0", 2);
     size += 2;
   }

@@ -144,10 +144,11 @@ static int refuse_utf8(encoder *e, const char *what, tk_slice text, size_t depth
 
 /* -- the order of fields ----------------------------------------------------------------------------------------------- */
 
-static uint64_t prefix_of(tk_slice key) {
-  char bytes[8] = {0};
-  memcpy(bytes, key.data, key.size < 8 ? key.size : 8);
-  return tk_get_u64be(bytes);
+static inline uint64_t prefix_of(tk_slice key) {
+  if (key.size >= 8) return tk_get_u64be(key.data);
+  uint64_t prefix = 0;
+  for (size_t i = 0; i < 8; i++) prefix = prefix << 8 | (i < key.size ? (unsigned char)key.data[i] : 0);
+  return prefix;
 }
 
 static int compare_bytes(const field *a, const field *b) {
@@ -380,8 +381,7 @@ static int put_string(encoder *e) {
   return refuse_utf8(e, "a string", tk_slice_of(text, size), e->depth);
 }
 
-static int put_scalar(encoder *e) {
-  int type = lua_type(e->L, -1);
+static int put_scalar(encoder *e, int type) {
   switch (type) {
     case LUA_TSTRING: return put_string(e);
     case LUA_TNUMBER: return put_number(e);
@@ -403,7 +403,8 @@ static int put_scalar(encoder *e) {
 static int put_value(encoder *e) {
   for (;;) {
     bool more = false;
-    int rc = lua_type(e->L, -1) == LUA_TTABLE ? open_table(e, &more) : put_scalar(e);
+    int type = lua_type(e->L, -1);
+    int rc = type == LUA_TTABLE ? open_table(e, &more) : put_scalar(e, type);
     while (rc == 0 && !more && e->depth > 0) { /* a value was written: on to the next one */
       lua_pop(e->L, 1);
       rc = next_item(e, &more);
