@@ -1,7 +1,8 @@
 /* Preloaded into a program: lets calls on a store's file (data.mdb) fail as a disk does.
  *
- * $TASKER_FAULTS  CALL:NTH:ERROR[:SPAN][,...]: the NTH call from 1 on fails with ERROR (a number, or ENOSPC EIO EROFS), SPAN times
- *                 in a row (1; 0: for ever). CALL: pages (writes of pages), meta (writes through the O_DSYNC descriptor), sync
+ * $TASKER_FAULTS  CALL:NTH:ERROR[:SPAN][,...]: the NTH call from 1 on fails with ERROR (ENOSPC or EIO), SPAN times in a row
+ *                 (1; 0: for ever). CALL: pages (writes of pages), meta (writes through the O_DSYNC descriptor), sync; done_meta
+ *                 and done_sync fail after they did their work
  * The count starts when the program asks for the environment variable TASKER_FAULTS_ARM (in Lua: os.getenv "TASKER_FAULTS_ARM").
  * Thread: any. */
 #include <dlfcn.h>
@@ -17,8 +18,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CALL_NONE = 0, CALL_PAGES, CALL_META, CALL_SYNC, CALL_COUNT, FD_MAX = 65536 };
-static const char *const call_names[CALL_COUNT] = {"", "pages", "meta", "sync"};
+enum { CALL_NONE = 0, CALL_PAGES, CALL_META, CALL_SYNC, CALL_DONE_PAGES, CALL_DONE_META, CALL_DONE_SYNC, CALL_COUNT };
+enum { CALL_DONE = CALL_DONE_PAGES - CALL_PAGES, FD_MAX = 65536 };
+static const char *const call_names[CALL_COUNT] = {"", "pages", "meta", "sync", "done_pages", "done_meta", "done_sync"};
 
 static uint8_t watched[FD_MAX]; /* CALL_PAGES or CALL_META: what a write through the descriptor is */
 static atomic_bool armed;
@@ -30,20 +32,13 @@ static struct fault {
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static int error_of(const char *text) {
-  static const struct { const char *name; int value; } known[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO}, {"EROFS", EROFS}};
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (strncmp(text, known[i].name, strlen(known[i].name)) == 0) return known[i].value;
-  return atoi(text);
-}
-
 static void arm(const char *text) {
   while (text && *text) {
     char call[16], error[16];
     unsigned long nth, span = 1;
-    if (sscanf(text, "%15[a-z]:%lu:%15[A-Z0-9]:%lu", call, &nth, error, &span) < 3) abort();
+    if (sscanf(text, "%15[a-z_]:%lu:%15[A-Z]:%lu", call, &nth, error, &span) < 3) abort();
     for (int i = 1; i < CALL_COUNT; i++)
-      if (strcmp(call, call_names[i]) == 0) faults[i] = (struct fault){nth, span, error_of(error), 0};
+      if (strcmp(call, call_names[i]) == 0) faults[i] = (struct fault){nth, span, strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO, 0};
     text = strchr(text, ',');
     if (text) text++;
   }
@@ -98,20 +93,28 @@ int close(int fd) {
   return REAL(close)(fd);
 }
 
+/* The result of a call, or -1 when it is to fail: before it is made, or after. */
+#define CALL(call, result)                                              \
+  ({                                                                    \
+    int call_ = (call);                                                 \
+    ssize_t result_ = fails(call_) ? -1 : (ssize_t)(result);            \
+    call_ != CALL_NONE && fails(call_ + CALL_DONE) ? -1 : result_;      \
+  })
+
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset) {
-  return fails(call_of(fd)) ? -1 : REAL(pwrite)(fd, data, size, offset);
+  return CALL(call_of(fd), REAL(pwrite)(fd, data, size, offset));
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
-  return fails(call_of(fd)) ? -1 : REAL(pwrite64)(fd, data, size, offset);
+  return CALL(call_of(fd), REAL(pwrite64)(fd, data, size, offset));
 }
 
-ssize_t writev(int fd, const struct iovec *parts, int count) { return fails(call_of(fd)) ? -1 : REAL(writev)(fd, parts, count); }
+ssize_t writev(int fd, const struct iovec *parts, int count) { return CALL(call_of(fd), REAL(writev)(fd, parts, count)); }
 
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
-  return fails(call_of(fd)) ? -1 : REAL(pwritev)(fd, parts, count, offset);
+  return CALL(call_of(fd), REAL(pwritev)(fd, parts, count, offset));
 }
 
-int fdatasync(int fd) { return fails(call_of(fd) ? CALL_SYNC : CALL_NONE) ? -1 : REAL(fdatasync)(fd); }
+int fdatasync(int fd) { return (int)CALL(call_of(fd) ? CALL_SYNC : CALL_NONE, REAL(fdatasync)(fd)); }
 
-int fsync(int fd) { return fails(call_of(fd) ? CALL_SYNC : CALL_NONE) ? -1 : REAL(fsync)(fd); }
+int fsync(int fd) { return (int)CALL(call_of(fd) ? CALL_SYNC : CALL_NONE, REAL(fsync)(fd)); }
