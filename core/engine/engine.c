@@ -250,9 +250,11 @@ void tk_engine_post(tk_engine *e, tk_request *request, bool lazy) {
     return;
   }
   if (!lazy) tk_engine_flush(e);
+  else if (atomic_load(&e->asleep) && !atomic_exchange(&e->lazy_rung, true)) ring_bell(e);
 }
 
 void tk_engine_flush(tk_engine *e) {
+  atomic_store(&e->urgent, true);
   if (atomic_load(&e->asleep)) ring_bell(e);
 }
 

@@ -79,8 +79,8 @@ typedef struct tk_request {
 } tk_request;
 tk_request *tk_request_new(uint8_t type, size_t event_count);
 void tk_request_free(tk_request *request);
-/* Posts; never blocks. After a failure of the store the request comes back with its error. `lazy`: does not wake a sleeping engine (a worker that
- * is about to post more; tk_engine_flush does). */
+/* Posts; never blocks. After a failure of the store the request comes back with its error. `lazy`: more is about to follow, until
+ * tk_engine_flush; the engine waits for it, at most a millisecond, so that one commit serves all of it. */
 void tk_engine_post(tk_engine *engine, tk_request *request, bool lazy);
 void tk_engine_flush(tk_engine *engine);
 /* For callers that may block: posts with a private port and waits. The request is the caller's again; returns its code. */

@@ -64,6 +64,8 @@ struct tk_engine {
   tk_control *controls;
   bool started, stopping;
   _Atomic bool asleep;
+  _Atomic bool urgent;           /* the inbox holds something that nobody will add to soon */
+  _Atomic bool lazy_rung;        /* the sleeping engine was rung for lazy requests */
   _Atomic int failed;            /* TK_E_* after the store failed: every request is answered with it */
   tk_err failure;                /* written once before `failed` */
   int bell;                      /* eventfd */
@@ -88,6 +90,7 @@ struct tk_engine {
   bool again;                    /* there is more to do at once */
   tk_running **ended;            /* claims ended by this turn: forgotten after the commit, taken back when it fails */
   size_t ended_count, ended_capacity;
+  int64_t peers_seen_us;         /* monotonic: when it last looked after its peers */
   int64_t hold_off_us;           /* after a full disk: no turn before this time */
 };
 

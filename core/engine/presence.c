@@ -32,6 +32,7 @@ struct tk_presence {
   _Atomic uint32_t *wants;
   peer *peers;
   struct timespec folder_time;     /* of the last look into the folder */
+  struct timespec told_time;       /* of the last tk_presence_changed */
 };
 
 #define FLAGS_SIZE 64
@@ -168,6 +169,16 @@ static void refresh(tk_presence *p) {
     *at = q->next;
     free_peer(q);
   }
+}
+
+bool tk_presence_changed(tk_presence *p) {
+  struct stat st;
+  if (!p || stat(p->folder, &st) < 0) return false;
+  bool same = st.st_mtim.tv_sec == p->told_time.tv_sec && st.st_mtim.tv_nsec == p->told_time.tv_nsec;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  p->told_time = now.tv_sec - st.st_mtim.tv_sec > 1 ? st.st_mtim : (struct timespec){0};
+  return !same;
 }
 
 void tk_presence_wake(tk_presence *p, uint32_t reasons) {

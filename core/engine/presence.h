@@ -25,6 +25,8 @@ void tk_presence_wake(tk_presence *presence, uint32_t reasons);
 void tk_presence_poll(tk_presence *presence, struct pollfd *fds, size_t *count, size_t max);
 /* After poll: true when a peer rang (drains the FIFO); *died when some peer may be gone. */
 bool tk_presence_rang(tk_presence *presence, const struct pollfd *fds, size_t count, bool *died);
+/* Whether processes came or went since the last call of this. */
+bool tk_presence_changed(tk_presence *presence);
 /* Whether the process with that incarnation holds its lock. */
 bool tk_presence_alive(tk_presence *presence, const uint8_t incarnation[16]);
 /* Watches for the death of that process. */

@@ -84,7 +84,26 @@ static bool store_moved(tk_engine *e) {
   return moved;
 }
 
-enum { MAX_FDS = 1024 };
+enum { MAX_FDS = 1024, PEERS_INTERVAL_US = 250000, LAZY_WAIT_MS = 1 };
+
+/* An engine that never sleeps looks after its peers now and then; one that sleeps is called by their pidfds. */
+static void look_after_peers(tk_engine *e) {
+  int64_t now_us = tk_monotonic_us();
+  if (!e->presence || now_us - e->peers_seen_us < PEERS_INTERVAL_US) return;
+  e->peers_seen_us = now_us;
+  struct pollfd fds[MAX_FDS];
+  size_t count = 0;
+  bool died = tk_presence_changed(e->presence);
+  tk_presence_poll(e->presence, fds, &count, MAX_FDS);
+  if (count && poll(fds, count, 0) > 0) tk_presence_rang(e->presence, fds, count, &died);
+  if (died) look_for_dead(e);
+}
+
+static bool wants_idle(const tk_engine *e) {
+  for (const tk_worker_handle *w = e->workers; w; w = w->next)
+    if (w->until_idle && !w->idle_sent) return true;
+  return false;
+}
 
 static int sleep_timeout_ms(const tk_engine *e) {
   if (e->hold_off_us) return 100;
@@ -94,10 +113,20 @@ static int sleep_timeout_ms(const tk_engine *e) {
   return left_us > 3600LL * 1000000 ? 3600 * 1000 : (int)((left_us + 999) / 1000);
 }
 
+/* Rung by the first of several outcomes: the worker says when it was the last. */
+static void wait_for_flush(tk_engine *e) {
+  struct pollfd bell = {.fd = e->bell, .events = POLLIN};
+  uint64_t rings;
+  ssize_t ignored = read(e->bell, &rings, sizeof rings);
+  (void)ignored;
+  poll(&bell, 1, LAZY_WAIT_MS);
+}
+
 static void sleep_until_called(tk_engine *e) {
   struct pollfd fds[MAX_FDS];
   size_t count = 0;
-  uint32_t wants = (e->workers ? TK_WAKE_WORK : 0) | (e->followers ? TK_WAKE_LOG : 0);
+  uint32_t wants = (e->workers ? TK_WAKE_WORK : 0) | (e->followers || wants_idle(e) ? TK_WAKE_LOG : 0);
+  if (e->process.number && tk_presence_changed(e->presence)) look_for_dead(e);
   fds[count++] = (struct pollfd){.fd = e->bell, .events = POLLIN};
   tk_presence_poll(e->presence, fds, &count, MAX_FDS);
   atomic_store(&e->asleep, true);
@@ -108,11 +137,14 @@ static void sleep_until_called(tk_engine *e) {
     stay = false;
   }
   int ready = stay ? poll(fds, count, sleep_timeout_ms(e)) : 0;
+  if (ready > 0 && fds[0].revents && atomic_load(&e->lazy_rung) && !atomic_load(&e->urgent)) wait_for_flush(e);
   tk_presence_want(e->presence, 0);
   atomic_store(&e->asleep, false);
   uint64_t rings;
   ssize_t ignored = read(e->bell, &rings, sizeof rings);
   (void)ignored;
+  atomic_store(&e->lazy_rung, false);
+  atomic_store(&e->urgent, false);
   bool died = false;
   if (ready > 0 && tk_presence_rang(e->presence, fds, count, &died)) e->again = true;
   if (ready == 0 && stay) e->again = true;   /* a timer is due */
@@ -144,6 +176,7 @@ static void *run_thread(void *engine) {
     bool moved = run_controls(e);
     if (atomic_load(&e->failed)) answer_failed(e);
     else moved = tk_engine_turn(e) || moved;
+    look_after_peers(e);
     if (moved) continue;
     pthread_mutex_lock(&e->lock);
     bool stop = e->stopping && !e->inbox_head && !e->controls;
