@@ -104,7 +104,8 @@ end
 local function plan_of_handler(self, number)
   return {
     number = number, namespace = self.namespace, name = self.name, version = self.version,
-    validator = self.context_validator, identity = self.identity, steps = self.steps,
+    validator = self.context_validator, identity = self.identity, priority = self.priority, queue = self.queue,
+    steps = self.steps,
   }
 end
 
@@ -120,7 +121,8 @@ local function plan_of_stored(stored)
   end
   return {
     number = stored.number, namespace = stored.namespace, name = stored.name, version = stored.version,
-    validator = validator, identity = identity.restore(described.identity), steps = described.steps,
+    validator = validator, identity = identity.restore(described.identity), priority = described.priority,
+    queue = described.queue, steps = described.steps,
   }
 end
 
@@ -129,7 +131,7 @@ end
 -- @string namespace
 -- @string name
 -- @string[opt] version the highest without
--- @treturn table|nil `{number, namespace, name, version, validator, identity, steps}`
+-- @treturn table|nil `{number, namespace, name, version, validator, identity, priority, queue, steps}`
 -- @return err
 function definitions.plan(engine, namespace, name, version)
   local own = registry.find(namespace, name, version)

@@ -340,7 +340,7 @@ function handler.describe(self)
   end
   return assert(core.json.encode({
     description = self.description, context_schema = self.context_schema, identity = identity.describe(self.identity),
-    steps = steps,
+    priority = self.priority, queue = self.queue, steps = steps,
   }, CANONICAL))
 end
 

@@ -185,22 +185,21 @@ end
 
 --- Says that the attempt is alive and how far it is; a later attempt finds it as `step.progress`.
 -- @param[opt] progress any JSON value
--- @return true, or nil
--- @return err
+-- @return true
 function methods:heartbeat(progress)
   local run = run_of(self, "heartbeat")
   local text, err = encode(progress)
   if not text then
     error("step:heartbeat: progress: " .. err.message, 2)
   end
-  return run.engine:heartbeat(run, text)
+  run.engine:heartbeat(run, text)
+  return true
 end
 
 --- Annotates the task.
 -- @string name
 -- @param[opt] value any JSON value
--- @return true, or nil
--- @return err
+-- @return true
 function methods:annotate(name, value)
   local run = run_of(self, "annotate")
   check.type(name, "string", "step:annotate: the name", 2)
@@ -212,7 +211,8 @@ function methods:annotate(name, value)
   if not text then
     error("step:annotate: the value: " .. err.message, 2)
   end
-  return run.engine:annotate_step(run, name, text)
+  run.engine:annotate_step(run, name, text)
+  return true
 end
 
 local LEVELS = { debug = true, info = true, warn = true, error = true }
@@ -221,8 +221,7 @@ local LEVELS = { debug = true, info = true, warn = true, error = true }
 -- @string level "debug", "info", "warn" or "error"
 -- @string message
 -- @tab[opt] fields
--- @return true, or nil
--- @return err
+-- @return true
 function methods:log(level, message, details)
   local run = run_of(self, "log")
   if not LEVELS[level] then
@@ -234,7 +233,8 @@ function methods:log(level, message, details)
   if not text then
     error("step:log: " .. err.message, 2)
   end
-  return run.engine:log_step(run, text)
+  run.engine:log_step(run, text)
+  return true
 end
 
 local step_fields = {}

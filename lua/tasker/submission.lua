@@ -153,7 +153,7 @@ end
 local function add_options(entry, plan, options)
   local err
   entry.initiator, entry.source_system, entry.reason = options.initiator, options.source_system, options.reason
-  entry.priority, entry.queue = math.tointeger(options.priority), options.queue
+  entry.priority, entry.queue = math.tointeger(options.priority) or plan.priority, options.queue or plan.queue
   if options.tags and #options.tags > 0 then
     entry.tags = core.encode(options.tags, true)
   end
@@ -250,7 +250,7 @@ function submission.build(app, reference, context, options, what, level)
   if not text then
     return nil, value
   end
-  local entry = { definition = plan.number, context = text }
+  local entry = { definition = plan.number, context = text, priority = plan.priority, queue = plan.queue }
   if options then
     ok, err = add_options(entry, plan, options)
     if not ok then
