@@ -1,0 +1,66 @@
+#include "bind/core.h"
+
+#include <dlfcn.h>
+#include <lauxlib.h>
+
+#include "base/log.h"
+#include "bind/definition.h"
+#include "bind/engine.h"
+#include "bind/error.h"
+#include "bind/json.h"
+#include "bind/regex.h"
+#include "bind/util.h"
+#include "bind/wait.h"
+#include "limits.h"
+#include "worker/fiber.h"
+
+#define TK_VERSION "0.1.0"
+
+static int core_in_fiber(lua_State *L) {
+  lua_pushboolean(L, tk_fiber_current(L) != NULL);
+  return 1;
+}
+
+static int core_run(lua_State *L) { return tk_fiber_push_run(L) ? 1 : 0; }
+
+/* Encodes what is to be stored: within the limits of depth and size. */
+static int core_encode(lua_State *L) {
+  luaL_checkany(L, 1);
+  tk_json_options options = {.max_depth = TK_LIMIT_JSON_DEPTH, .max_size = TK_LIMIT_PAYLOAD, .list_expected = lua_toboolean(L, 2)};
+  tk_state *state = tk_state_scratch(L);
+  tk_err err;
+  if (tk_json_encode(L, 1, &state->buf, &options, &err)) return tk_return_error(L, &err);
+  tk_state_push_buf(L, state);
+  return 1;
+}
+
+static int core_log(lua_State *L) {
+  static const char *const names[] = {"error", "warn", "info", "debug", NULL};
+  static const int levels[] = {TK_LOG_ERROR, TK_LOG_WARN, TK_LOG_INFO, TK_LOG_DEBUG};
+  int level = luaL_checkoption(L, 1, NULL, names);
+  tk_log(levels[level], "%s", luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* An interpreter unloads C modules when it closes its state; threads of ours may still run then. */
+static void stay_loaded(void) {
+  Dl_info info;
+  if (dladdr((void *)luaopen_tasker_core, &info) && info.dli_fname) dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+int luaopen_tasker_core(lua_State *L) {
+  static const luaL_Reg functions[] = {{"in_fiber", core_in_fiber}, {"run", core_run}, {"encode", core_encode}, {"log", core_log},
+    {"sleep", tk_bind_sleep}, {"definition", tk_bind_definition}, {"regex", tk_bind_regex}, {NULL, NULL}};
+  luaL_checkversion(L);
+  stay_loaded();
+  luaL_newlib(L, functions);
+  tk_bind_util(L);
+  tk_bind_engine(L);
+  lua_pushliteral(L, TK_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pushcfunction(L, luaopen_tasker_json);
+  lua_call(L, 0, 1);
+  lua_setfield(L, -2, "json");
+  tk_fiber_install_coroutines(L);
+  return 1;
+}
