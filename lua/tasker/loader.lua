@@ -99,10 +99,18 @@ local function capture(chunk, detached, ...)
   return captured
 end
 
+local function cannot_load(path, why)
+  local message = tostring(why)
+  if not message:find(path, 1, true) then
+    message = ("%s: %s"):format(path, message)
+  end
+  return nil, errors.new("invalid", "cannot load " .. message, { file = path })
+end
+
 local function load_file(path)
   local text, why = source.read(path)
   if not text then
-    return nil, errors.new("invalid", ("cannot load %s"):format(why), { file = path })
+    return cannot_load(path, why)
   end
   local directory, name = path:match("^(.*)/([^/]*)$")
   local file = { requires = {} }
@@ -110,16 +118,12 @@ local function load_file(path)
   local chunk
   chunk, why = source.compile(text, "@" .. path, env)
   if not chunk then
-    return nil, errors.new("invalid", ("cannot load %s"):format(why), { file = path })
+    return cannot_load(path, why)
   end
   local captured
   captured, why = capture(chunk, false, path)
   if not captured then
-    local message = tostring(why)
-    if not message:find(path, 1, true) then
-      message = ("%s: %s"):format(path, message)
-    end
-    return nil, errors.new("invalid", ("cannot load %s"):format(message), { file = path })
+    return cannot_load(path, why)
   end
   local bundle = source.bundle(name or path, text, all_modules(file, {}))
   for _, one in ipairs(captured) do
