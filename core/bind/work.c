@@ -203,7 +203,7 @@ typedef struct work {
   tk_worker_code code;
   thread_shared *shared;
   lua_State *L;          /* the calling one, for code and watch */
-  tk_handle *handle;     /* counted in handle->working; NULL: not yet */
+  tk_handle *handle;     /* at stack index 1 */
   int watch;             /* stack index of the function in L */
 } work;
 
@@ -212,7 +212,6 @@ static void release_work(void *ptr) {
   free_texts(&w->queues);
   free_texts(&w->files);
   if (w->shared) shared_release(w->shared);
-  if (w->handle) w->handle->working--;
   tk_free((void *)w->code.definitions);
   tk_free(w);
 }
@@ -266,14 +265,19 @@ static int work_threads(lua_State *L, work *w, const tk_group_options *options, 
   w->shared->engine = w->handle->shared;
   tk_shared_retain(w->shared->engine);
   tk_thread_states states = {open_state, close_state, shared_retain, shared_release, w->shared};
-  return tk_group_work_threads(options, threads, &states, memory, err);
+  w->handle->working++;
+  int code = tk_group_work_threads(options, threads, &states, memory, err);
+  w->handle->working--;
+  return code;
 }
 
 static int work_here(lua_State *L, work *w, const tk_group_options *options, size_t memory, tk_err *err) {
   lua_getfield(L, 2, "definitions");
   luaL_checktype(L, -1, LUA_TTABLE);
   read_code(L, 1, lua_gettop(L), &w->code);
+  w->handle->working++;
   int code = tk_group_work_here(options, L, &w->code, memory, err);
+  w->handle->working--;
   code_free(L, &w->code);
   return code;
 }
@@ -308,7 +312,6 @@ static int engine_work(lua_State *L) {
     options.watch_us = tk_seconds_to_us(tk_field_number(L, 2, "watch_interval", 0.25));
   }
   w->handle = tk_check_handle(L, 1);
-  w->handle->working++;
   int code = w->files.items ? work_threads(L, w, &options, (uint32_t)threads, (size_t)memory, &err)
                             : work_here(L, w, &options, (size_t)memory, &err);
   tk_box_release(box);
