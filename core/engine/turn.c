@@ -105,6 +105,7 @@ static int check_submissions(turn *t, tk_request *r, size_t first, tk_err *err) 
     tk_submission *s = (tk_submission *)r->events[i].submission;
     s->graph = tk_turn_graph(t->e, s->definition);
     if (!s->graph) return tk_err_set(err, TK_E_NOT_FOUND, "the store has no definition %u", s->definition);
+    if (!s->queue.size) s->queue = s->info.queue = s->graph->queue;
     int code = tk_decide_check_submission(s, err);
     if (code) return code;
     tk_task *holder = s->identity_conflict == TK_IDENTITY_REJECT ? identity_holder(t, s, t->load.identities[first + i]) : NULL;
