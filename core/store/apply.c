@@ -125,7 +125,7 @@ static void write_indexes(writer *w) {
     tk_key key = tk_key_ready(&c->unready.items[i]);
     del(w, TK_TABLE_READY, &key);
   }
-  qsort(c->ready.items, c->ready.count, sizeof *c->ready.items, compare_ready);
+  if (c->ready.count > 1) qsort(c->ready.items, c->ready.count, sizeof *c->ready.items, compare_ready);
   for (size_t i = 0; i < c->ready.count && !w->rc; i++) {
     tk_key key = tk_key_ready(&c->ready.items[i]);
     put(w, TK_TABLE_READY, &key, tk_write_ready(buf, tk_key_slice(&key), c->ready.items[i].ready_at_us), TK_KV_APPEND);
@@ -236,8 +236,8 @@ int tk_store_apply(tk_store *store, const tk_apply *apply, tk_applied *out, tk_e
     write_and_commit(&w);
   }
   store->txn = NULL;
-  tk_store_settle_names(store, w.rc == 0);
   if (w.rc) return w.rc;
+  tk_store_settle_names(store);
   finish(&w);
   *out = (tk_applied){loaded.next_seq, store->meta.next_seq - 1};
   return 0;

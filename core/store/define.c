@@ -18,7 +18,7 @@ static void cache_name(tk_store *store, tk_slice name, uint32_t number, bool fre
   *n = (tk_name){.next = tk_map_get(&store->names, hash), .number = number, .fresh = fresh, .size = name.size};
   if (name.size) memcpy(n->text, name.data, name.size);
   tk_map_put(&store->names, hash, n);
-  store->fresh_names += fresh;
+  if (fresh && !store->fresh_names++) store->first_fresh = number;
 }
 
 uint32_t tk_store_name(tk_store *store, tk_slice name, tk_err *err) {
@@ -40,7 +40,7 @@ static int put_name(tk_store *store, const tk_name *n, tk_err *err) {
   return rc ? rc : tk_kv_put(store->txn, TK_TABLE_NAMES, tk_key_slice(&key), tk_write_bytes(&store->buf, tk_key_slice(&key), text), 0, err);
 }
 
-/* The numbers were given while decide ran; they are counted in again when the turn is written a second time. */
+/* Writes what is fresh; the numbers count as given. */
 int tk_store_put_names(tk_store *store, tk_err *err) {
   size_t cursor = 0;
   void *value;
@@ -49,7 +49,6 @@ int tk_store_put_names(tk_store *store, tk_err *err) {
     for (const tk_name *n = value; n; n = n->next) {
       int rc = n->fresh ? put_name(store, n, err) : 0;
       if (rc) return rc;
-      if (n->fresh && n->number >= store->meta.next_name) store->meta.next_name = n->number + 1;
     }
   return 0;
 }
@@ -69,18 +68,22 @@ void tk_store_free_names(tk_store *store) {
   tk_map_free(&store->names);
 }
 
-/* Numbers of a turn that did not come to be may be given to other names: the cache starts anew. */
-void tk_store_settle_names(tk_store *store, bool committed) {
+void tk_store_settle_names(tk_store *store) {
   size_t cursor = 0;
   void *value;
   if (!store->fresh_names) return;
   store->fresh_names = 0;
-  if (!committed) {
-    tk_store_free_names(store);
-    return;
-  }
   while (tk_map_next(&store->names, &cursor, NULL, &value))
     for (tk_name *n = value; n; n = n->next) n->fresh = false;
+}
+
+/* Graphs and workers remember numbers from turns that were never committed, so those numbers stay pending, unless somebody else took them. */
+int tk_store_renew_names(tk_store *store, tk_err *err) {
+  if (!store->fresh_names) return 0;
+  if (store->meta.next_name != store->first_fresh)
+    return tk_err_set(err, TK_E_CONFLICT, "another process gave names while a commit of this one failed: the store has to be opened again");
+  store->meta.next_name += store->fresh_names;
+  return 0;
 }
 
 /* ---- Definitions ---- */

@@ -10,6 +10,7 @@ int tk_store_begin(tk_store *store, tk_err *err) {
   int rc = tk_kv_begin(store->kv, true, &store->txn, err);
   if (rc) return rc;
   rc = tk_store_read_meta(store->txn, &store->meta, err);
+  if (!rc) rc = tk_store_renew_names(store, err);
   if (rc) {
     tk_kv_abort(store->txn);
     store->txn = NULL;
@@ -22,11 +23,13 @@ int tk_store_begin(tk_store *store, tk_err *err) {
   return 0;
 }
 
+/* Before apply nothing was written: what an aborted turn leaves is the names it gave. */
 void tk_store_abort(tk_store *store) {
   if (!store->txn) return;
-  tk_kv_abort(store->txn);
+  bool names = store->fresh_names && !tk_store_put_names(store, NULL) && !tk_store_put_meta(store, NULL);
+  if (!names) tk_kv_abort(store->txn);
+  else if (!tk_kv_commit(store->txn, NULL)) tk_store_settle_names(store);
   store->txn = NULL;
-  tk_store_settle_names(store, false);
 }
 
 /* ---- Tasks ---- */

@@ -14,7 +14,7 @@
 typedef struct tk_name {
   struct tk_name *next;           /* with the same hash */
   uint32_t number;
-  bool fresh;                     /* given in the running turn: not yet written */
+  bool fresh;                     /* given, but not yet committed */
   size_t size;
   char text[];
 } tk_name;
@@ -36,7 +36,7 @@ struct tk_store {
   tk_map tasks;                   /* number -> tk_task */
   tk_taken *taken;
   tk_err fault;                   /* of a chunk that could not be read in the middle of decide; code 0: none. apply answers it */
-  uint32_t fresh_names;
+  uint32_t fresh_names, first_fresh;   /* how many, from which number on */
   tk_map names;                   /* hash -> tk_name */
   tk_buf buf;
 
@@ -64,9 +64,10 @@ int tk_store_commit_small(tk_store *store, int (*write)(tk_store *store, void *c
 /* Writes a number under a key. */
 int tk_store_put_number(tk_store *store, tk_table table, tk_slice key, uint64_t number, tk_err *err);
 int tk_store_put_meta(tk_store *store, tk_err *err);
-/* Writes the names given in this turn; forgets or keeps them when it ends. */
+/* Fresh names: writes them; they are committed; gives them their numbers again in a new turn (conflict when those are taken). */
 int tk_store_put_names(tk_store *store, tk_err *err);
-void tk_store_settle_names(tk_store *store, bool committed);
+void tk_store_settle_names(tk_store *store);
+int tk_store_renew_names(tk_store *store, tk_err *err);
 void tk_store_free_names(tk_store *store);
 /* The key of definition_current: ns 0 name 0 version. */
 void tk_store_current_key(tk_buf *buf, tk_slice ns, tk_slice name, tk_slice version);
