@@ -476,10 +476,12 @@ function App:work_for(id, options)
   end
   local task
   task, err = self:task(id)
-  if task and not FINAL[task.status] then
+  if not task then
+    return nil, err
+  elseif not FINAL[task.status] then
     return nil, errors.new("closed", ("work was stopped while task %s was %s"):format(id, task.status), { task_id = id })
   end
-  return task, err
+  return task
 end
 
 --- Makes work return, here and in the other threads of this app. In a step it returns at once.
