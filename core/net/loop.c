@@ -23,7 +23,11 @@ static void on_async(uv_async_t *async) {
   loop->woken(loop->context);
 }
 
-static void on_alarm(uv_timer_t *alarm) { ((tk_loop *)alarm->data)->alarm_us = INT64_MAX; }
+/* uv runs timers before it polls, and would then poll without end: there is no other timer. */
+static void on_alarm(uv_timer_t *alarm) {
+  ((tk_loop *)alarm->data)->alarm_us = INT64_MAX;
+  uv_stop(alarm->loop);
+}
 
 int tk_loop_open(void (*woken)(void *context), void *context, tk_loop **out, tk_err *err) {
   tk_loop *loop = tk_calloc(1, sizeof *loop);
