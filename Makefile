@@ -30,7 +30,6 @@ CLI_SOURCES = core/main.c $(wildcard core/cli/*.c)
 LIB_OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embed.o
 CLI_OBJECTS = $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 ARCHIVE = $(BUILD)/libtasker.a
-ENTRY = $(if $(wildcard core/bind/core.c),-u luaopen_tasker_core)
 
 EMBEDDED = $(sort $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua lua/*/*/*/*.lua handlers/*.lua))
 UNIT_TESTS = $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(wildcard spec/c/test_*.c))
@@ -49,14 +48,12 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 all: $(BUILD)/tasker-lua $(BUILD)/tasker/core.so ## build/tasker-lua and build/tasker/core.so (default)
 
 $(BUILD)/tasker-lua: $(CLI_OBJECTS) $(ARCHIVE)
-	$(CC) $(LDFLAGS) -Wl,-E -o $@ $(CLI_OBJECTS) $(ENTRY) \
-	  $(ARCHIVE) $(LUA_LIBS) $(DEPS_LIBS)
+	$(CC) $(LDFLAGS) -Wl,-E -o $@ $(CLI_OBJECTS) $(ARCHIVE) $(LUA_LIBS) $(DEPS_LIBS)
 
 # Lua itself is not linked: its functions come from the interpreter that loads the module.
 $(BUILD)/tasker/core.so: $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) -shared $(LDFLAGS) -Wl,-Bsymbolic -o $@ $(ENTRY) \
-	  $(ARCHIVE) $(DEPS_LIBS)
+	$(CC) -shared $(LDFLAGS) -Wl,-Bsymbolic -u luaopen_tasker_core -o $@ $(ARCHIVE) $(DEPS_LIBS)
 
 $(ARCHIVE): $(LIB_OBJECTS)
 	@rm -f $@

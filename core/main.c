@@ -11,13 +11,12 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "bind/core.h"
 #include "bind/embed.h"
 #include "cli/interp.h"
 #include "cli/options.h"
 #include "cli/program.h"
 #include "cli/repl.h"
-
-extern int luaopen_tasker_core(lua_State *L) __attribute__((weak));
 
 static void print_usage(const char *bad_option) {
   bool lacks_argument = (bad_option[1] == 'e' || bad_option[1] == 'l') && bad_option[2] == '\0';
@@ -48,12 +47,10 @@ static void print_version(void) {
 static void open_libraries(lua_State *L) {
   luaL_openlibs(L);
   tk_embed_install_searcher(L);
-  if (luaopen_tasker_core != NULL) {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, luaopen_tasker_core);
-    lua_setfield(L, -2, "tasker.core");
-    lua_pop(L, 1);
-  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_tasker_core);
+  lua_setfield(L, -2, "tasker.core");
+  lua_pop(L, 1);
   lua_gc(L, LUA_GCRESTART);
   lua_gc(L, LUA_GCGEN, 0, 0);
 }

@@ -6,25 +6,45 @@ local suggest = {}
 -- Longer words are not compared: the table of distances grows with their product.
 local LONGEST = 128
 
---- Edit distance in which swapping two neighbours is one step.
+-- Distances are in half steps: a letter added, lost or changed; two neighbours swapped. So of two candidates the one that
+-- only lacks a letter comes first.
+local EDIT, SWAP = 2, 3
+
 local function distance(a, b)
   local before, last, current = {}, {}, {}
   for j = 0, #b do
-    last[j] = j
+    last[j] = j * EDIT
   end
   for i = 1, #a do
-    current[0] = i
+    current[0] = i * EDIT
     for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(last[j] + 1, current[j - 1] + 1, last[j - 1] + cost)
+      local cost = a:byte(i) == b:byte(j) and 0 or EDIT
+      local best = math.min(last[j] + EDIT, current[j - 1] + EDIT, last[j - 1] + cost)
       if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, before[j - 2] + 1)
+        best = math.min(best, before[j - 2] + SWAP)
       end
       current[j] = best
     end
     before, last, current = last, current, before
   end
   return last[#b]
+end
+
+-- How far a candidate is, nil when too far. The beginning of a longer word is a likely slip too: `--prio`.
+local function nearness(word, candidate)
+  local limit = math.max(SWAP, #word // 3 * EDIT)
+  if #candidate > LONGEST or #word < 2 then
+    return nil
+  end
+  local prefix = #word >= 3 and candidate:sub(1, #word) == word
+  if not prefix and math.abs(#candidate - #word) * EDIT > limit then
+    return nil
+  end
+  local d = distance(word, candidate)
+  if prefix then
+    d = math.min(d, EDIT)
+  end
+  return d <= limit and d or nil
 end
 
 --- The candidate nearest to a word, or nil when none is near.
@@ -37,18 +57,13 @@ function suggest.near(word, candidates)
   end
   local best, best_distance
   for candidate in pairs(candidates) do
-    if #candidate <= LONGEST and math.abs(#candidate - #word) <= math.max(1, #word // 3) then
-      local d = distance(word, candidate)
-      -- Equally near ones: the first by name, so that a message is the same every time.
-      if not best or d < best_distance or (d == best_distance and candidate < best) then
-        best, best_distance = candidate, d
-      end
+    local d = nearness(word, candidate)
+    -- Equally near ones: the first by name, so that a message is the same every time.
+    if d and (not best or d < best_distance or (d == best_distance and candidate < best)) then
+      best, best_distance = candidate, d
     end
   end
-  if best and best_distance <= math.max(1, #word // 3) then
-    return best
-  end
-  return nil
+  return best
 end
 
 --- `; did you mean 'x'?`, or nothing.

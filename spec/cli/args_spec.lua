@@ -146,7 +146,7 @@ describe("times", function()
   for text, seconds in pairs {
     ["1970-01-01T00:00:00Z"] = 0, ["1969-12-31T23:59:59Z"] = -1, ["2000-02-29T12:00:00Z"] = 951825600,
     ["2026-01-31T09:00:00+02:00"] = 1769842800, ["2026-01-31t09:00:00-00:30"] = 1769851800,
-    ["1970-01-01T00:00:00.5Z"] = 0.5, ["2016-12-31T23:59:60Z"] = 1483228800, ["9999-12-31T23:59:59Z"] = 253402300799,
+    ["1970-01-01T00:00:00.5Z"] = 0.5, ["9999-12-31T23:59:59Z"] = 253402300799,
     ["0000-03-01T00:00:00Z"] = -62162035200,
   } do
     it(text .. " is understood", function()
@@ -165,15 +165,16 @@ describe("times", function()
 end)
 
 describe("suggestions", function()
-  local words = { "task", "tasks", "submit", "stats", "worker", "help" }
-  for word, expected in pairs { taks = "tasks", tsaks = "tasks", submti = "submit", sub = "submit", hepl = "help", wroker = "worker" } do
+  local words = { "task", "tasks", "submit", "stats", "worker", "help", "priority" }
+  for word, expected in pairs { taks = "tasks", tsaks = "tasks", submti = "submit", sub = "submit", hepl = "help",
+    wroker = "worker", prio = "priority" } do
     it(("%s means %s"):format(word, expected), function()
-      assert.equal(expected, args.suggest(word, words))
+      assert.equal(("; did you mean '%s'?"):format(expected), args.hint(word, words))
     end)
   end
   for _, word in ipairs { "x", "frobnicate", "", ("a"):rep(10000) } do
     it(("'%s' means nothing"):format(word:sub(1, 20)), function()
-      assert.is_nil(args.suggest(word, words))
+      assert.equal("", args.hint(word, words))
     end)
   end
 end)

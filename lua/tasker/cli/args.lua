@@ -40,6 +40,8 @@
 -- stdin, decoded; JSON null is `tasker.null`), `file` and `directory` (a string; completion offers paths).
 -- @module tasker.cli.args
 
+local suggest = require "tasker.suggest"
+
 local args = {}
 
 --- What every command takes besides its own.
@@ -53,28 +55,12 @@ local function quote(text)
   return "'" .. text:gsub("%c", "?") .. "'"
 end
 
--- Edit distance in half steps: 2 for a letter added, lost or changed, 3 for two neighbours swapped, so that of two
--- candidates the one that only lacks a letter comes first.
-local EDIT, SWAP = 2, 3
-
-local function distance(a, b)
-  local before, last, current = {}, {}, {}
-  for j = 0, #b do
-    last[j] = j * EDIT
+local function set_of(list)
+  local set = {}
+  for _, element in ipairs(list) do
+    set[element] = true
   end
-  for i = 1, #a do
-    current[0] = i * EDIT
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or EDIT
-      local best = math.min(last[j] + EDIT, current[j - 1] + EDIT, last[j - 1] + cost)
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, before[j - 2] + SWAP)
-      end
-      current[j] = best
-    end
-    before, last, current = last, current, before
-  end
-  return last[#b]
+  return set
 end
 
 --- The candidate that a mistyped word most likely meant, or nil when none is near.
@@ -82,24 +68,7 @@ end
 -- @tparam {string,...} candidates
 -- @treturn string|nil
 function args.suggest(word, candidates)
-  local best, best_distance
-  if #word > 64 then
-    return nil
-  end
-  for _, candidate in ipairs(candidates) do
-    local d = distance(word, candidate)
-    -- The beginning of a longer word is a likely slip too: `--prio`.
-    if #word >= 3 and candidate:sub(1, #word) == word then
-      d = math.min(d, EDIT)
-    end
-    if not best_distance or d < best_distance then
-      best, best_distance = candidate, d
-    end
-  end
-  if best and best_distance <= math.max(SWAP, #word // 3 * EDIT) and best_distance < #word * EDIT then
-    return best
-  end
-  return nil
+  return suggest.near(word, set_of(candidates))
 end
 
 --- `; did you mean 'x'?`, or nothing.
@@ -107,8 +76,7 @@ end
 -- @tparam {string,...} candidates
 -- @treturn string
 function args.hint(word, candidates)
-  local found = args.suggest(word, candidates)
-  return found and ("; did you mean '%s'?"):format(found) or ""
+  return suggest.hint(word, set_of(candidates))
 end
 
 local UNITS = { [""] = 1, s = 1, m = 60, h = 3600, d = 86400 }

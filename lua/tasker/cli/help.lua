@@ -123,7 +123,7 @@ local function write_states(ctx)
       ctx.out((entity and "\n" or "") .. bold(row.entity, ctx) .. "\n")
       entity = row.entity
     end
-    ctx.out(("  %-20s %-24s -> %s\n"):format(row.from, row.on, row.to))
+    ctx.out(("  %-12s -> %-18s %s\n"):format(row.from, row.to, row.on))
   end
 end
 
