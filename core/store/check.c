@@ -345,9 +345,8 @@ int tk_store_check(tk_store *store, void (*report)(void *context, const char *wh
   tk_check c = {.report = report, .progress = progress, .context = context};
   int rc = tk_snap_open(store, &c.snap, err);
   if (rc) return rc;
-  if (store->kv->ops->verify) rc = store->kv->ops->verify(c.snap->txn, report, context, err);
-  if (rc > 0) c.damages = rc;
-  /* A tree that is broken is not walked: what its records say is not to be had. */
+  rc = store->kv->ops->verify(store->kv, report, context, err);
+  if (rc > 0) c.damages = rc;                     /* a broken tree is not walked: it could lead anywhere */
   if (!rc) rc = tk_store_read_meta(c.snap->txn, &c.meta, err);
   if (rc == TK_E_CORRUPT) {
     tk_check_say(&c, "%s", err->message);

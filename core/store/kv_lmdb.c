@@ -23,12 +23,15 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "store/dir.h"
+#include "store/pages.h"
 
 #define MAP_DEFAULT ((uint64_t)1 << 30)
 #define MAP_MIN ((uint64_t)1 << 18)
 #define MAP_STEP_MAX ((uint64_t)64 << 30)         /* a map doubles, but not by more than this */
 #define MAP_MARGIN_MAX ((uint64_t)64 << 20)       /* what a usual turn may need */
 #define READERS_MAX 1022                          /* slots over all processes; 64 bytes each in lock.mdb */
+#define PIN_TRIES 1000
+#define FAULT_TEXT 256
 #define FILE_MODE 0666                            /* less the umask */
 
 typedef struct lmdb lmdb;
@@ -52,6 +55,7 @@ struct lmdb {
   MDB_env *env;
   MDB_dbi tables[TK_TABLE_COUNT];
   tk_dir dir;
+  int file;                                       /* data.mdb, for reading beside the map */
   bool read_only;
   atomic_bool failed;
   lmdb_txn writer;
@@ -409,6 +413,60 @@ static int lmdb_housekeep(tk_kv *base, tk_err *err) {
   return rc ? set_error(kv, rc, "looking for dead readers", err) : 0;
 }
 
+/* ---- Structure ---- */
+
+/* A read transaction and the header it was begun with, which keeps all that the header leads to as it is. The header is read first: in the
+ * time until the transaction begins somebody may commit, then it is tried again. */
+static int pin_header(lmdb *kv, tk_pages_meta *out, MDB_txn **txn, tk_err *err) {
+  for (int tries = 0; tries < PIN_TRIES; tries++) {
+    tk_pages_meta metas[2];
+    if (!tk_pages_read_metas(kv->file, metas)) return set_error(kv, MDB_INVALID, "", err);
+    int rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, txn);
+    if (rc) return set_error(kv, rc, "beginning to read", err);
+    for (int i = 0; i < 2; i++)
+      if (metas[i].valid && metas[i].txn == mdb_txn_id(*txn)) {
+        *out = metas[i];
+        return 0;
+      }
+    mdb_txn_abort(*txn);
+  }
+  return tk_err_set(err, TK_E_TIMEOUT, "the store '%s' is written to too fast to look at its pages", kv->dir.path);
+}
+
+/* The number of damages, or TK_E_*. */
+static int walk_pages(lmdb *kv, bool deep, void (*report)(void *context, const char *what), void *context, tk_err *err) {
+  tk_pages_meta meta;
+  MDB_txn *txn = NULL;
+  pthread_rwlock_rdlock(&kv->resize);
+  int rc = pin_header(kv, &meta, &txn, err);
+  if (!rc) {
+    struct stat st;
+    bool cut = fstat(kv->file, &st) == 0 && (uint64_t)st.st_size / meta.page_size <= meta.last_page;
+    rc = tk_pages_walk(kv->file, &meta, deep || cut, report, context);
+    mdb_txn_abort(txn);
+  }
+  pthread_rwlock_unlock(&kv->resize);
+  return rc;
+}
+
+static int lmdb_verify(tk_kv *base, void (*report)(void *context, const char *what), void *context, tk_err *err) {
+  return walk_pages((lmdb *)base, true, report, context, err);
+}
+
+static void keep_first(void *context, const char *what) {
+  char *text = context;
+  if (!text[0]) snprintf(text, FAULT_TEXT, "%s", what);
+}
+
+/* What a quick look finds before LMDB trusts the file: the tables and their roots, and everything when the file is shorter than its header says
+ * (pages at its end that were never written may be missing, others not). */
+static int check_pages(lmdb *kv, tk_err *err) {
+  char fault[FAULT_TEXT] = "";
+  int rc = walk_pages(kv, false, keep_first, fault, err);
+  if (rc <= 0) return rc;
+  return tk_err_set(err, TK_E_CORRUPT, "the store '%s' is damaged (%s): restore a backup", kv->dir.path, fault);
+}
+
 /* ---- Opening ---- */
 
 static int open_tables(MDB_env *env, bool create, MDB_dbi *tables) {
@@ -461,6 +519,10 @@ static int prepare_file(lmdb *kv, const tk_store_options *options, uint64_t map_
   }
   if (stat(file, &st)) return tk_err_set(err, TK_E_IO, "cannot look at '%s': %s", file, strerror(errno));
   if (st.st_size == 0) return tk_err_set(err, TK_E_CORRUPT, "'%s' is empty: it was cut, restore a backup", file);
+  kv->file = open(file, O_RDONLY | O_CLOEXEC);
+  if (kv->file < 0) return tk_err_set(err, TK_E_IO, "cannot open '%s': %s", file, strerror(errno));
+  tk_pages_meta metas[2];
+  if (!tk_pages_read_metas(kv->file, metas) || !metas[0].valid || !metas[1].valid) return set_error(kv, MDB_INVALID, "", err);
   return 0;
 }
 
@@ -473,6 +535,8 @@ static int open_env(lmdb *kv, const tk_store_options *options, uint64_t map_size
   if (rc) return set_error(kv, rc, "opening it", err);
   mdb_env_set_userctx(kv->env, kv);
   mdb_reader_check(kv->env, &dead);
+  rc = check_pages(kv, err);
+  if (rc) return rc;
   rc = open_tables(kv->env, false, kv->tables);
   if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
     return tk_err_set(err, TK_E_CORRUPT, "'%s/data.mdb' is an LMDB file but no store", kv->dir.path);
@@ -488,6 +552,7 @@ static void lmdb_close(tk_kv *base) {
     tk_free(reader);
   }
   if (kv->env) mdb_env_close(kv->env);
+  if (kv->file >= 0) close(kv->file);
   tk_dir_close(&kv->dir);
   pthread_rwlock_destroy(&kv->resize);
   pthread_mutex_destroy(&kv->mutex);
@@ -499,7 +564,7 @@ static const char *lmdb_path(const tk_kv *base) { return ((const lmdb *)base)->d
 int tk_kv_lmdb_open(const char *path, const tk_store_options *options, tk_kv **out, tk_err *err) {
   lmdb *kv = tk_calloc(1, sizeof *kv);
   kv->base.ops = &lmdb_ops;
-  kv->dir.lock_fd = -1;
+  kv->dir.lock_fd = kv->file = -1;
   kv->read_only = options->read_only;
   pthread_rwlock_init(&kv->resize, NULL);
   pthread_mutex_init(&kv->mutex, NULL);
@@ -516,4 +581,5 @@ int tk_kv_lmdb_open(const char *path, const tk_store_options *options, tk_kv **o
 static const tk_kv_ops lmdb_ops = {
   .close = lmdb_close, .path = lmdb_path, .begin = lmdb_begin, .commit = lmdb_commit, .abort = lmdb_abort, .grow = lmdb_grow,
   .get = lmdb_get, .put = lmdb_put, .del = lmdb_del, .cursor = lmdb_cursor_open, .cursor_close = lmdb_cursor_close, .move = lmdb_move,
-  .count = lmdb_count, .stats = lmdb_stats, .copy = lmdb_copy, .housekeep = lmdb_housekeep};
+  .count = lmdb_count, .stats = lmdb_stats, .copy = lmdb_copy, .housekeep = lmdb_housekeep,
+  .verify = lmdb_verify};

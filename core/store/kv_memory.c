@@ -455,7 +455,7 @@ static int memory_housekeep(tk_kv *base, tk_err *err) {
   return 0;
 }
 
-static int memory_verify(tk_kv_txn *base, void (*report)(void *context, const char *what), void *context, tk_err *err) {
+static int memory_verify(tk_kv *base, void (*report)(void *context, const char *what), void *context, tk_err *err) {
   (void)base;
   (void)report;
   (void)context;
