@@ -11,6 +11,8 @@ MANDIR ?= $(PREFIX)/share/man
 SANITIZE ?=
 OPTIMIZE ?= -O2
 FUZZ_SECONDS ?= 60
+SIM_FIRST ?= 1
+SIM_SEEDS ?= 1000000
 JOBS ?= 2
 CLANG ?= clang
 
@@ -20,7 +22,8 @@ LUA_LIBS = $(shell pkg-config --libs lua$(LUA_VERSION) 2>/dev/null || pkg-config
 DEPS_CFLAGS = $(shell pkg-config --cflags lmdb libuv)
 DEPS_LIBS = $(shell pkg-config --libs lmdb libuv) -ldl -lpthread -lm
 
-CFLAGS = -std=gnu11 $(OPTIMIZE) -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror $(SANITIZE)
+WARNINGS ?= -Wall -Wextra -Werror
+CFLAGS = -std=gnu11 $(OPTIMIZE) -g -fPIC -fvisibility=hidden $(WARNINGS) $(SANITIZE)
 CPPFLAGS = -iquote core -D_GNU_SOURCE $(LUA_CFLAGS) $(DEPS_CFLAGS)
 LDFLAGS = $(SANITIZE)
 
@@ -42,7 +45,7 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 
 # The commands in `name: ## text` comments below are what `make help` prints.
 
-.PHONY: all demo test check bench install asan tsan fuzz clean help lint setup units shims run-tests FORCE
+.PHONY: all demo test check bench install asan tsan sim fuzz clean help lint setup units shims run-tests FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tasker-lua $(BUILD)/tasker/core.so ## build/tasker-lua and build/tasker/core.so (default)
@@ -83,13 +86,18 @@ $(BUILD)/fuzz/%: spec/fuzz/%.c $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(ARCHIVE) $(LUA_LIBS) $(DEPS_LIBS)
 
-# Libraries that tests preload (spec/shim/name.c becomes build/shim/name.so).
+# Libraries that tests preload: spec/shim/name.c becomes build/shim/name.so.
 SHIMS = $(patsubst spec/shim/%.c,$(BUILD)/shim/%.so,$(wildcard spec/shim/*.c))
 $(BUILD)/shim/%.so: spec/shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -iquote core -D_GNU_SOURCE -std=gnu11 -O2 -g -fPIC -Wall -Wextra -Werror -shared -o $@ $< -ldl -lpthread
 
-units: $(UNIT_TESTS)
+SIMULATIONS = $(patsubst spec/sim/%.c,$(BUILD)/sim/%,$(wildcard spec/sim/*.c))
+$(BUILD)/sim/%: spec/sim/%.c $(ARCHIVE) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ARCHIVE) $(LUA_LIBS) $(DEPS_LIBS)
+
+units: $(UNIT_TESTS) $(SIMULATIONS)
 shims: $(SHIMS)
 
 setup: ## install what is missing to build and test (Debian, Ubuntu)
@@ -127,8 +135,11 @@ asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer, 
 tsan: ## the whole suite under ThreadSanitizer, in build/tsan
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPTIMIZE=-O1 SANITIZE="-fsanitize=thread -fno-omit-frame-pointer" run-tests
 
+sim: $(SIMULATIONS) ## SIM_SEEDS (1,000,000) seeded histories of the engine, from SIM_FIRST (1) on
+	@$(BUILD)/sim/sim $(SIM_FIRST) $(SIM_SEEDS)
+
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each, in build/fuzzing
-	@$(MAKE) --no-print-directory BUILD=build/fuzzing CC=$(CLANG) OPTIMIZE=-O1 \
+	@$(MAKE) --no-print-directory BUILD=build/fuzzing CC=$(CLANG) OPTIMIZE=-O1 WARNINGS=-Wall \
 	  SANITIZE="-fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer" fuzzers
 	@for target in $(patsubst spec/fuzz/%.c,build/fuzzing/fuzz/%,$(wildcard spec/fuzz/fuzz_*.c)); do \
 	  echo "$$target"; mkdir -p $$target.corpus; $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $$target.corpus || exit 1; done
@@ -151,4 +162,4 @@ clean: ## remove everything built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
--include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BENCHES:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(SIMULATIONS:=.d) $(BENCHES:=.d)
