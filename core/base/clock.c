@@ -5,12 +5,10 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/date.h"
 #include "base/err.h"
 
 #define US_PER_SECOND 1000000
-#define SECONDS_PER_DAY 86400
-#define YEAR_0000_SECONDS (-62167219200)   /* 0000-01-01T00:00:00Z */
-#define YEAR_9999_SECONDS 253402300799     /* 9999-12-31T23:59:59Z */
 
 static int64_t clock_us(clockid_t id) {
   struct timespec now;
@@ -76,28 +74,6 @@ void tk_random_bytes(void *out, size_t size) {
   }
 }
 
-/* Days since 1970-01-01 of a proleptic Gregorian date. The year is taken to begin in March, so that the leap day is its last;
- * 400 years are 146097 days. */
-static int64_t days_from_date(int64_t year, int month, int day) {
-  if (month <= 2) year--;
-  int64_t era = (year >= 0 ? year : year - 399) / 400;
-  int64_t year_of_era = year - era * 400;
-  int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-  return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
-}
-
-static void date_from_days(int64_t days, int *year, int *month, int *day) {
-  days += 719468;
-  int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-  int64_t day_of_era = days - era * 146097;
-  int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  int64_t month_from_march = (5 * day_of_year + 2) / 153;
-  *day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
-  *month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
-  *year = (int)(year_of_era + era * 400 + (*month <= 2));
-}
-
 static void put_digits(char *at, int width, int64_t value) {
   while (width-- > 0) {
     at[width] = (char)('0' + value % 10);
@@ -111,15 +87,16 @@ void tk_time_format(int64_t time_us, char out[32]) {
     fraction_us += US_PER_SECOND;
     seconds--;
   }
-  if (seconds < YEAR_0000_SECONDS) seconds = YEAR_0000_SECONDS, fraction_us = 0;
-  if (seconds > YEAR_9999_SECONDS) seconds = YEAR_9999_SECONDS, fraction_us = US_PER_SECOND - 1;
-  int64_t days = seconds / SECONDS_PER_DAY, second_of_day = seconds % SECONDS_PER_DAY;
+  if (seconds < TK_YEAR_0000_SECONDS) seconds = TK_YEAR_0000_SECONDS, fraction_us = 0;
+  if (seconds > TK_YEAR_9999_SECONDS) seconds = TK_YEAR_9999_SECONDS, fraction_us = US_PER_SECOND - 1;
+  int64_t days = seconds / TK_DAY_SECONDS, second_of_day = seconds % TK_DAY_SECONDS;
   if (second_of_day < 0) {
-    second_of_day += SECONDS_PER_DAY;
+    second_of_day += TK_DAY_SECONDS;
     days--;
   }
-  int year, month, day;
-  date_from_days(days, &year, &month, &day);
+  int64_t year;
+  int month, day;
+  tk_date_of_days(days, &year, &month, &day);
   memcpy(out, "0000-00-00T00:00:00.000000Z", 28);
   put_digits(out, 4, year);
   put_digits(out + 5, 2, month);
@@ -179,12 +156,6 @@ static int scan_offset_seconds(scan *s) {
   return sign * (hours * 3600 + minutes * 60);
 }
 
-static int days_in_month(int year, int month) {
-  static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  return days[month - 1] + (month == 2 && leap);
-}
-
 bool tk_time_parse(const char *text, size_t size, int64_t *time_us) {
   scan s = {text, text + size, true};
   int year = scan_digits(&s, 4);
@@ -200,14 +171,14 @@ bool tk_time_parse(const char *text, size_t size, int64_t *time_us) {
   int second = scan_digits(&s, 2);
   int fraction_us = scan_fraction_us(&s);
   int offset = scan_offset_seconds(&s);
-  if (!s.ok || s.at != s.end || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) return false;
+  if (!s.ok || s.at != s.end || month < 1 || month > 12 || day < 1 || day > tk_days_in_month(year, month)) return false;
   if (hour > 23 || minute > 59 || second > 60) return false;
   bool leap_second = second == 60;
   if (leap_second) second = 59, fraction_us = US_PER_SECOND - 1;
-  int64_t seconds = days_from_date(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second - offset;
-  if (seconds < YEAR_0000_SECONDS || seconds > YEAR_9999_SECONDS) return false;
+  int64_t seconds = tk_date_to_days(year, month, day) * TK_DAY_SECONDS + hour * 3600 + minute * 60 + second - offset;
+  if (seconds < TK_YEAR_0000_SECONDS || seconds > TK_YEAR_9999_SECONDS) return false;
   /* UTC inserts leap seconds only at the end of a day. */
-  if (leap_second && (seconds - YEAR_0000_SECONDS) % SECONDS_PER_DAY != SECONDS_PER_DAY - 1) return false;
+  if (leap_second && (seconds - TK_YEAR_0000_SECONDS) % TK_DAY_SECONDS != TK_DAY_SECONDS - 1) return false;
   *time_us = seconds * US_PER_SECOND + fraction_us;
   return true;
 }
