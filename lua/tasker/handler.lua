@@ -370,7 +370,9 @@ local function core_step(step)
   return {
     name = step.name, deps = step.deps, queue = step.queue, timeout = step.timeout,
     heartbeat_timeout = step.heartbeat_timeout, skippable = step.skippable, retryable = step.retryable,
-    continue = step.continue, ask = step.ask ~= nil, retry = step.retry,
+    continue = step.continue, retry = step.retry,
+    -- Fixed inputs are asked for too: so they are kept with the task, as what the step got.
+    ask = step.ask ~= nil or step.inputs_text ~= nil,
   }
 end
 

@@ -158,6 +158,9 @@ end
 
 -- A value that only Lua can give, asked before the step starts.
 local function answer(run, definition)
+  if not definition.ask then
+    return "answer", definition.inputs_text or "null"
+  end
   local ok, value = xpcall(definition.ask, on_error, step_view.task(run))
   local text, why
   if ok then

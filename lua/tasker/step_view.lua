@@ -251,16 +251,14 @@ function step_fields.inputs(run)
   if run.has_inputs then
     return payload(run, run.step, "inputs")
   end
-  local text = run.plan.steps[run.step].inputs_text
-  local value = text and decode(text)
-  if value == null then
-    return nil
-  end
-  return value
+  return nil
 end
 
 function step_fields.progress(run)
-  return run.has_progress and payload(run, run.step, "progress") or nil
+  if run.has_progress then
+    return payload(run, run.step, "progress")
+  end
+  return nil
 end
 
 local Step = { __name = "tasker.step" }

@@ -129,7 +129,7 @@ for _, kind in ipairs { "memory", "lmdb" } do
     end)
 
     it("refuses impossible options, naming them", function()
-      local handler = define { steps = { { name = "a", run = print }, { name = "b", run = print, skippable = true } } }
+      local handler = define { steps = { { name = "a", run = function() end }, { name = "b", run = print, skippable = true } } }
       for _, case in ipairs {
         { "priority", { priority = 1.5 } }, { "priority", { priority = 2 ^ 40 } }, { "delay", { delay = -1 } },
         { "delay", { delay = 0 / 0 } },
@@ -333,6 +333,36 @@ for _, kind in ipairs { "memory", "lmdb" } do
         run = function(_, step) return step.inputs.n end } } }
       local task = app:run(handler, { n = 1 })
       assert.same({ "complete", 2, 2 }, { task.status, task.results.a, task.steps.a.inputs.n })
+    end)
+
+    it("keeps fixed inputs with the task, as what the step got", function()
+      local handler = define { steps = { { name = "a", inputs = { list = {}, n = 1.0 }, run = function(_, step)
+        step.inputs.n = 2
+        return step.inputs.n
+      end } } }
+      for _ = 1, 2 do
+        local task = app:run(handler)
+        assert.same({ "complete", 2, 1.0 }, { task.status, task.results.a, task.steps.a.inputs.n })
+      end
+    end)
+
+    it("runs older contents of a script's handler by the code there is now, where it has all their steps", function()
+      local handler = define { steps = { { name = "a", run = function() return "old" end }, { name = "gone", run = function() end } } }
+      local without_code = assert(app:submit(handler))
+      define { name = handler.name, steps = { { name = "b", run = function() end }, { name = "a", run = function() end } } }
+      local with_code = assert(app:submit("spec/" .. handler.name))
+      define { name = handler.name, steps = { { name = "a", run = function() return "new" end }, { name = "b", run = function() end } } }
+      assert.is_true(app:work { until_idle = true })
+      assert.same({ "complete", "new" }, { app:task(with_code).status, app:task(with_code).results.a })
+      assert.equal("ready", app:task(without_code).steps.a.status)
+    end)
+
+    it("lets an identity end with its window", function()
+      local handler = define { identity = { strategy = "hash", window = 0.05 } }
+      local first = app:submit(handler, { n = 1 })
+      assert.equal(first, (app:submit(handler, { n = 1 })))
+      tasker.sleep(0.06)
+      assert.not_equal(first, (app:submit(handler, { n = 1 })))
     end)
 
     it("gives a later attempt the progress of the earlier", function()

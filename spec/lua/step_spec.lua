@@ -229,10 +229,10 @@ end)
 
 describe("what a step sees of itself", function()
   it("is name, attempt, limit, key, inputs and progress", function()
-    local got = attempt({ { name = "a", inputs = { n = { 1 } }, run = function(_, view)
-      return { view.name, view.attempt, view.retry_limit, view.idempotency_key, view.inputs.n[1], view.progress }
+    local got = attempt({ { name = "a", run = function(_, view)
+      return { view.name, view.attempt, view.retry_limit, view.idempotency_key, view.inputs == nil, view.progress }
     end } }, 1, { ["progress:1"] = '"half"' }, { attempt = 2, has_progress = true })
-    assert.same({ "a", 2, 3, "T:a", 1, "half" }, json.decode(got[2]))
+    assert.same({ "a", 2, 3, "T:a", true, "half" }, json.decode(got[2]))
   end)
 
   it("has the inputs that were asked for", function()
@@ -241,6 +241,8 @@ describe("what a step sees of itself", function()
     local context = { context = '{"n":4}' }
     assert.same({ "answer", '{"twice":8}' }, (attempt(steps, 1, context, { attempt = 0 })))
     assert.same({ "done", "8" }, (attempt(steps, 1, { ["inputs:1"] = '{"twice":8}' }, { has_inputs = true })))
+    local fixed = { { name = "a", inputs = { n = { 1 } }, run = print } }
+    assert.same({ "answer", '{"n":[1]}' }, (attempt(fixed, 1, {}, { attempt = 0 })))
   end)
 
   it("fails to ask when the inputs raise or cannot be JSON", function()
