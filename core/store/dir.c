@@ -71,22 +71,6 @@ static int check_file_system(const char *path, tk_err *err) {
                     path, name);
 }
 
-int tk_dir_make(const char *path, tk_err *err) {
-  char *copy = tk_strdup(path);
-  int rc = 0;
-  for (char *at = copy + 1;; at++) {
-    char kept = *at;
-    if (kept != '/' && kept != '\0') continue;
-    *at = '\0';
-    if (mkdir(copy, 0777) && errno != EEXIST && (kept == '\0' || access(copy, F_OK))) rc = errno;
-    *at = kept;
-    if (rc || kept == '\0') break;
-  }
-  tk_free(copy);
-  if (!rc) return 0;
-  return tk_err_set(err, rc == ENOSPC || rc == EDQUOT ? TK_E_FULL : TK_E_IO, "cannot make the folder '%s': %s", path, strerror(rc));
-}
-
 int tk_dir_sync(const char *path, tk_err *err) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int rc = fd < 0 || fsync(fd) ? errno : 0;
@@ -94,6 +78,32 @@ int tk_dir_sync(const char *path, tk_err *err) {
   /* Some file systems cannot sync a folder and need not. */
   if (!rc || rc == EINVAL) return 0;
   return tk_err_set(err, TK_E_IO, "cannot sync the folder '%s': %s", path, strerror(rc));
+}
+
+/* A new folder survives a power cut once the one above it was synced. */
+static int sync_above(const char *path, tk_err *err) {
+  char *above = tk_strdup(path), *slash = strrchr(above, '/');
+  if (slash) slash[slash == above] = '\0';
+  int rc = tk_dir_sync(slash ? above : ".", err);
+  tk_free(above);
+  return rc;
+}
+
+int tk_dir_make(const char *path, tk_err *err) {
+  char *copy = tk_strdup(path);
+  int rc = 0, sync_rc = 0;
+  for (char *at = copy + 1;; at++) {
+    char kept = *at;
+    if (kept != '/' && kept != '\0') continue;
+    *at = '\0';
+    if (!mkdir(copy, 0777)) sync_rc = sync_above(copy, err);
+    else if (errno != EEXIST && (kept == '\0' || access(copy, F_OK))) rc = errno;
+    *at = kept;
+    if (rc || sync_rc || kept == '\0') break;
+  }
+  tk_free(copy);
+  if (!rc) return sync_rc;
+  return tk_err_set(err, rc == ENOSPC || rc == EDQUOT ? TK_E_FULL : TK_E_IO, "cannot make the folder '%s': %s", path, strerror(rc));
 }
 
 /* 0, or errno. type: F_RDLCK, F_WRLCK, F_UNLCK. */

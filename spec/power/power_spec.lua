@@ -18,11 +18,10 @@ describe("a power cut #slow", function()
       return recordings[durability]
     end
     local store, log = ("%s/%s"):format(dir, durability), ("%s/%s.log"):format(dir, durability)
-    assert(os.execute("mkdir " .. process.quote(store)))
     local result = process.run {
       process.program(), "spec/power/workload.lua", store, log, durability, timeout = 120,
       env = {
-        LD_PRELOAD = build .. "/shim/power.so", TASKER_POWER_FILE = store .. "/data.mdb", TASKER_POWER_LOG = log,
+        LD_PRELOAD = build .. "/shim/power.so", TASKER_POWER_DIR = store, TASKER_POWER_LOG = log,
         ASAN_OPTIONS = "verify_asan_link_order=0",
       },
     }
@@ -58,7 +57,7 @@ describe("a power cut #slow", function()
     assert.is_true(summary.states >= 400, result.stdout)
   end)
 
-  for _, fault in ipairs { "unsynced_pages", "unsynced_meta", "unsynced_directory" } do
+  for _, fault in ipairs { "unsynced_pages", "unsynced_meta", "unsynced_name", "unsynced_directory" } do
     it("would be found out if it were not so: " .. fault, function()
       local summary, result = verify("sync", 500, fault)
       -- Damaged pages may well end the process that opens them.

@@ -101,10 +101,14 @@ local function go_on(fold)
 end
 
 local function write_state(state, serial)
-  os.remove(dir .. "/lock.mdb")
-  os.remove(dir .. "/data.mdb")
-  if not state.missing then
+  for _, name in ipairs { "lock.mdb", "data.mdb", "data.new" } do
+    os.remove(dir .. "/" .. name)
+  end
+  if state.bytes then
     process.write_file(dir .. "/data.mdb", state.bytes)
+  end
+  if state.beside then
+    process.write_file(dir .. "/data.new", state.beside)
   end
   -- What a lock file holds after a power cut is anything.
   if serial % 3 == 0 then
@@ -146,7 +150,7 @@ local different = states.each(records, { seed = tonumber(seed), count = tonumber
     bad = bad + 1
     how[state.how] = (how[state.how] or 0) + 1
     if bad <= 5 then
-      print(encode { state = serial, record = state.point, how = state.how, bytes = #state.bytes, problem = tostring(problem) })
+      print(encode { state = serial, record = state.point, how = state.how, bytes = #(state.bytes or ""), problem = tostring(problem) })
     end
   end
   -- A planted fault is found or it is not; how often does not matter.

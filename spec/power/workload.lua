@@ -1,6 +1,7 @@
--- What power_spec.lua records: submissions, chains, joins, retries and cancellations, each acknowledged in the recorded log the
--- moment it was visible.
+-- What power_spec.lua records: submissions, chains, joins, retries, a cancellation and a compaction, each acknowledged in the recorded
+-- log the moment it was visible.
 -- usage: tasker-lua spec/power/workload.lua STORE LOG DURABILITY
+local core = require "tasker.core"
 local states = require "spec.power.states"
 local steps = require "spec.power.steps"
 local tasker = require "tasker"
@@ -46,6 +47,11 @@ end
 for _, id in ipairs(assert(app:submit_many(many))) do
   acknowledge { task = id }
 end
+assert(app:work { until_idle = true, concurrency = 6 })
+app:close()
+assert(core.compact(arg[1]))
+app = assert(tasker.open(arg[1], { durability = arg[3] }))
+acknowledge { task = assert(app:submit("power/chain", { number = 9 })) }
 assert(app:work { until_idle = true, concurrency = 6 })
 for _, task in ipairs(assert(app:tasks { limit = 1000 })) do
   acknowledge { task = task.task_id, status = task.status }
