@@ -105,15 +105,34 @@ static int engine_count(lua_State *L) {
   return 1;
 }
 
+/* Bits of the kinds of event that a list of names means; 0: all. */
+static uint64_t kinds_arg(lua_State *L, int arg) {
+  uint64_t kinds = 0;
+  if (lua_isnoneornil(L, arg)) return 0;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_Integer count = luaL_len(L, arg);
+  for (lua_Integer i = 1; i <= count; i++, lua_pop(L, 1)) {
+    lua_geti(L, arg, i);
+    const char *name = lua_tostring(L, -1);
+    uint8_t kind = 1;
+    while (kind < TK_LOG_KIND_COUNT && !(name && strcmp(tk_log_kind_name(kind), name) == 0)) kind++;
+    if (kind == TK_LOG_KIND_COUNT) luaL_argerror(L, arg, "there is no such event");
+    kinds |= UINT64_C(1) << kind;
+  }
+  return kinds;
+}
+
 static int engine_events(lua_State *L) {
   ENGINE_OR_RETURN(L, engine);
+  uint64_t kinds = kinds_arg(L, 5);
   lua_Integer after = luaL_optinteger(L, 2, 0), limit = luaL_optinteger(L, 4, 0);
   bool has_id = !lua_isnoneornil(L, 3);
   tk_id id;
   uint64_t last = 0;
   if (has_id && !tk_arg_id(L, 3, &id)) return no_such_id(L, 3);
   tk_state *state = tk_state_scratch(L);
-  if (tk_view_events(engine, after < 0 ? 0 : (uint64_t)after, has_id ? &id : NULL, limit < 0 ? 0 : (size_t)limit, &state->buf, &last, &err))
+  if (tk_view_events_of(engine, kinds, after < 0 ? 0 : (uint64_t)after, has_id ? &id : NULL, limit < 0 ? 0 : (size_t)limit, &state->buf,
+                        &last, &err))
     return tk_return_error(L, &err);
   tk_state_push_buf(L, state);
   lua_pushinteger(L, (lua_Integer)last);
