@@ -34,6 +34,14 @@ tk_engine *tk_check_engine(lua_State *L, int arg, tk_err *err) {
   return tk_engine_alive(handle->shared->engine, err) ? NULL : handle->shared->engine;
 }
 
+tk_engine *tk_check_writer(lua_State *L, int arg, tk_err *err) {
+  tk_engine *engine = tk_check_engine(L, arg, err);
+  if (!engine || !tk_check_handle(L, arg)->shared->read_only) return engine;
+  tk_err_set(err, TK_E_REFUSED, "the store '%s' was opened for reading only: open it without read_only to change it",
+             tk_check_handle(L, arg)->shared->url);
+  return NULL;
+}
+
 static void close_handle(tk_handle *handle) {
   tk_shared_engine *shared = handle->shared;
   if (!shared) return;
@@ -151,6 +159,7 @@ static int core_open(lua_State *L) {
   handle->shared = tk_calloc(1, sizeof *handle->shared);
   handle->shared->engine = engine;
   handle->shared->url = tk_strdup(url);
+  handle->shared->read_only = options.store.read_only;
   handle->shared->references = 1;
   tk_remember_handle(L, -1);
   return 1;
@@ -204,7 +213,7 @@ static int push_number(lua_State *L, tk_request *request) {
 
 static int handle_define(lua_State *L) {
   tk_err err;
-  tk_engine *engine = tk_check_engine(L, 1, &err);
+  tk_engine *engine = tk_check_writer(L, 1, &err);
   tk_bound_definition *definition = tk_check_definition(L, 2);
   tk_slice source = {NULL, 0};
   source.data = luaL_optlstring(L, 3, NULL, &source.size);

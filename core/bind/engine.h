@@ -15,6 +15,7 @@
 typedef struct tk_shared_engine {
   tk_engine *engine;
   char *url;
+  bool read_only;       /* asked for at open: the environment underneath may be shared with one that writes */
   int references;       /* atomic */
 } tk_shared_engine;
 
@@ -32,6 +33,8 @@ void tk_shared_release(tk_shared_engine *shared);
 tk_handle *tk_check_handle(lua_State *L, int arg);
 /* The engine of the handle at `arg`, or NULL with err: closed. */
 tk_engine *tk_check_engine(lua_State *L, int arg, tk_err *err);
+/* The same for what changes the store: NULL with err (refused) too when it was opened for reading only. */
+tk_engine *tk_check_writer(lua_State *L, int arg, tk_err *err);
 /* Pushes a new handle on `shared` (takes a reference of its own). */
 tk_handle *tk_push_handle(lua_State *L, tk_shared_engine *shared);
 /* Remembers the handle at `index` as the one opened last in this state. */

@@ -109,7 +109,7 @@ static int push_answers(lua_State *L, tk_request *request) {
 
 static int engine_submit(lua_State *L) {
   tk_err err;
-  tk_engine *engine = tk_check_engine(L, 1, &err);
+  tk_engine *engine = tk_check_writer(L, 1, &err);
   luaL_checktype(L, 2, LUA_TTABLE);
   tk_check_not_loading(L, "app:submit");
   if (!engine) return tk_return_error(L, &err);
@@ -140,7 +140,7 @@ static int engine_event(lua_State *L) {
   static const char *const names[] = {"cancel", "pause", "resume", "retry", "resolve", "annotate", NULL};
   static const uint8_t types[] = {TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RESOLVE, TK_EV_ANNOTATE};
   tk_err err;
-  tk_engine *engine = tk_check_engine(L, 1, &err);
+  tk_engine *engine = tk_check_writer(L, 1, &err);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   int choice = tk_field_choice(L, 2, "type", names, -1);

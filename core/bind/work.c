@@ -287,7 +287,7 @@ static int engine_work(lua_State *L) {
   if (tk_fiber_current(L)) return luaL_error(L, "app:work cannot be called in a step");
   luaL_checktype(L, 2, LUA_TTABLE);
   tk_check_not_loading(L, "app:work");
-  tk_engine *engine = tk_check_engine(L, 1, &err);
+  tk_engine *engine = tk_check_writer(L, 1, &err);
   if (!engine) return tk_return_error(L, &err);
   lua_settop(L, 2);
   tk_group_options options = {.engine = engine};

@@ -100,7 +100,7 @@ end
 -- @return err
 function App:url()
   if not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   return self.engine:url()
 end
@@ -116,7 +116,7 @@ end
 -- @treturn bool|err was it created (false: one with its identity was there), or the err
 function App:submit(handler, context, options)
   if not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   submission.refresh(self)
   local entry, err = submission.build(self, handler, context, options, "app:submit", 2)
@@ -139,7 +139,7 @@ function App:submit_many(list)
   if not check.is_list(list) then
     error("app:submit_many: the list must have the keys 1 to n and no others", 2)
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   elseif #list > MOST_ENTRIES then
     return errors.invalid("app:submit_many: %d entries; at most %d are taken at once", #list, MOST_ENTRIES)
   elseif #list == 0 then
@@ -190,7 +190,7 @@ function App:task(id, options)
     instances = options.instances
   end
   if not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   local text, err = self.engine:task(id, instances)
   if not text then
@@ -248,7 +248,7 @@ function App:tasks(filter)
   if not copy then
     return nil, err
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   local text, cursor = self.engine:tasks(copy)
   if not text then
@@ -266,7 +266,7 @@ function App:count(filter)
   if not copy then
     return nil, err
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   return self.engine:count(copy)
 end
@@ -282,7 +282,7 @@ function App:wait(id, seconds)
   if seconds and check.not_seconds(math.min(seconds, errors.LONGEST_SECONDS)) then
     return errors.invalid("app:wait: seconds must be a number of at least 0, not %s", seconds)
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   local status, err = self.engine:wait(id, seconds and math.min(seconds, errors.LONGEST_SECONDS))
   if not status then
@@ -316,7 +316,7 @@ function App:events(options)
   if not wanted then
     return nil, err
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   local text, last = self.engine:events(wanted.after, wanted.task_id, wanted.limit)
   if not text then
@@ -340,7 +340,7 @@ function App:follow(options, fn)
   end
   check.type(fn, "function", "app:follow: the function", 2)
   if not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   local after = wanted.after
   -- From here on wait_log tells of each commit: none falls between a read and a wait.
@@ -355,7 +355,7 @@ function App:follow(options, fn)
       if fn(event) == false then
         return true
       elseif not self.engine then
-        return errors.closed()
+        return errors.closed(self)
       end
     end
     after = last
@@ -424,7 +424,7 @@ function App:work(options)
   if not ok then
     return nil, err
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   return run_worker(self, options or {})
 end
@@ -439,7 +439,7 @@ function App:run(handler, context, options)
   if core.run() then
     error("app:run cannot be called inside a step: it works; submit and wait there", 2)
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   submission.refresh(self)
   local entry, err = submission.build(self, handler, context, options, "app:run", 2)
@@ -468,7 +468,7 @@ function App:work_for(id, options)
   if not ok then
     return nil, err
   elseif not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   ok, err = run_worker(self, options or {}, id)
   if not ok then
@@ -489,7 +489,7 @@ end
 -- @return err
 function App:stop()
   if not self.engine then
-    return errors.closed()
+    return errors.closed(self)
   end
   self.engine:stop()
   return true

@@ -118,8 +118,12 @@ function errors.is_failure(value)
   return getmetatable(value) == Failure
 end
 
---- `nil, err` of an app that was closed.
-function errors.closed()
+--- `nil, err` of an app that was closed; raises when `app` is none, as after app.submit(...) with a dot.
+-- @param app what the method was called on
+function errors.closed(app)
+  if type(app) ~= "table" or (getmetatable(app) or {}).__name ~= "tasker.app" then
+    error("this is a method of an app: call it with a colon, as in app:submit(...)", 3)
+  end
   return nil, errors.new("closed", "the store is closed: app:close was called")
 end
 

@@ -34,7 +34,7 @@ local function perform(app, event, audit, err)
   if audit == nil then
     return nil, err
   elseif not app.engine then
-    return errors.closed()
+    return errors.closed(app)
   end
   event.audit = audit or nil
   local ok

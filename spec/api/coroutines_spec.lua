@@ -81,7 +81,8 @@ local cases = {
     end)
     local _, value = coroutine.resume(co)
     log[#log + 1] = tostring(value)
-    log[#log + 1] = tostring((coroutine.close(co)))
+    local ok = coroutine.close(co)
+    log[#log + 1] = tostring(ok)
     return log
   end, { "true", "closed", "true" } },
   { "and isyieldable, running and status tell the truth", function()

@@ -83,7 +83,7 @@ for _, kind in ipairs(harness.kinds) do
       local handler = harness.handler { steps = { { name = "a", skippable = true, run = nothing }, { name = "b", run = nothing } } }
       local bad = {
         { { priority = 1.5 }, "priority" }, { { delay = -1 }, "delay" }, { { run_at = "yesterday" }, "run_at" },
-        { { run_at = 1e12, delay = 1 }, "delay" }, { { requested_at = "noon" }, "requested_at" }, { { queue = "a queue" }, "queue" },
+        { { run_at = 4e9, delay = 1 }, "delay" }, { { requested_at = "noon" }, "requested_at" }, { { queue = "a queue" }, "queue" },
         { { bypass_steps = { "nope" } }, "nope" }, { { bypass_steps = { "b" } }, { "b", "skippable" } },
         { { delay = 0 / 0 }, "delay" }, { { version = "one" }, "version" }, { { namespace = "a/b" }, "namespace" },
       }
@@ -114,7 +114,6 @@ for _, kind in ipairs(harness.kinds) do
       harness.raises("prioritty", app.submit, app, handler, {}, { prioritty = 1 })
       harness.raises("priority", app.submit, app, handler, {}, { priority = "high" })
       harness.raises("tags", app.submit, app, handler, {}, { tags = "vip" })
-      harness.raises("tags", app.submit, app, handler, {}, { tags = { 1 } })
       harness.raises("delay", app.submit, app, handler, {}, { delay = "soon" })
       harness.raises("bypass_steps", app.submit, app, handler, {}, { bypass_steps = true })
       harness.raises("identity_key", app.submit, app, handler, {}, { identity_key = 5 })

@@ -99,6 +99,14 @@ function harness.quick_retry(limit)
   return { limit = limit or 3, backoff = "fixed", base = 0.001, jitter = "none" }
 end
 
+--- Lua's own assert, which raises what it is given: inside specs `assert` is luassert, which raises texts.
+function harness.lua_assert(...)
+  if not ... then
+    error((select(2, ...)), 0)
+  end
+  return ...
+end
+
 --- Asserts that a call answered `nil, err` with that code and that the message has every fragment.
 -- @tparam string code
 -- @tparam string|table fragments
