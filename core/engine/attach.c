@@ -58,6 +58,8 @@ static int run_attach(tk_engine *e, void *argument, tk_err *err) {
   w->port = o->port;
   w->concurrency = o->concurrency;
   w->until_idle = o->until_idle;
+  w->urge = o->urge;
+  w->urge_context = o->urge_context;
   w->queue_count = o->queue_count ? o->queue_count : 1;
   w->queues = tk_calloc(w->queue_count, sizeof *w->queues);
   w->queue_numbers = tk_calloc(w->queue_count, sizeof *w->queue_numbers);

@@ -95,6 +95,9 @@ typedef struct tk_worker_options {
   size_t queue_count;
   const uint32_t *definitions;    /* definition numbers it has code for */
   size_t definition_count;
+  /* After an INTERRUPT was pushed, for a worker whose thread may be busy in the step that it is about. The engine's thread; NULL: none. */
+  void (*urge)(void *context);
+  void *urge_context;
   bool until_idle;                /* wants TK_MSG_IDLE when nothing can move without something from outside */
 } tk_worker_options;
 int tk_engine_attach(tk_engine *engine, const tk_worker_options *options, tk_worker_handle **out, tk_err *err);

@@ -28,6 +28,9 @@ struct tk_worker_handle {
   tk_port *port;
   uint32_t concurrency, running;
   bool paused, until_idle, idle_sent;
+  bool interrupts;               /* this turn's messages have an INTERRUPT */
+  void (*urge)(void *context);
+  void *urge_context;
   tk_slice *queues;              /* names */
   uint32_t *queue_numbers;       /* 0: not known to the store yet */
   size_t queue_count;

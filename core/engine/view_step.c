@@ -49,6 +49,19 @@ int tk_view_step_payload(tk_engine *engine, uint64_t task_no, uint32_t step_inde
   return code;
 }
 
+bool tk_view_is_current(tk_engine *engine, uint64_t task_no, uint32_t step_index, uint32_t attempt) {
+  tk_reading reading;
+  tk_task *task;
+  tk_err err;
+  int code = tk_reading_open(&reading, engine, &err);
+  if (!code) code = tk_reading_task(&reading, task_no, &task, NULL, &err);
+  const tk_step *step = code || step_index >= task->graph->step_count ? NULL : tk_reading_step(task, step_index, &err);
+  bool current = !step || (attempt ? step->status == TK_STEP_IN_PROGRESS && step->attempts == attempt
+                                   : step->status == TK_STEP_READY && step->flags & TK_STEP_F_ASKING);
+  tk_reading_close(&reading);
+  return current;
+}
+
 int tk_view_info(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err) {
   tk_reading reading;
   tk_task *task;

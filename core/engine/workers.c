@@ -188,6 +188,7 @@ void tk_workers_interrupt(tk_engine *e, const tk_notice *notice) {
   m->step = notice->step;
   m->attempt = notice->attempt;
   send(r->worker, &m->message);
+  r->worker->interrupts = true;
 }
 
 void tk_workers_perform(tk_engine *e) {
@@ -196,6 +197,8 @@ void tk_workers_perform(tk_engine *e) {
   for (tk_worker_handle *w = e->workers; w; w = w->next) {
     if (w->out_head) tk_port_push_chain(w->port, w->out_head, w->out_tail);
     w->out_head = w->out_tail = NULL;
+    if (w->interrupts && w->urge) w->urge(w->urge_context);
+    w->interrupts = false;
   }
 }
 
@@ -215,6 +218,7 @@ void tk_workers_discard(tk_engine *e) {
       m = next;
     }
     w->out_head = w->out_tail = NULL;
+    w->interrupts = false;
   }
   for (size_t i = 0; i < e->ended_count; i++) {
     tk_running *r = e->ended[i];

@@ -164,6 +164,7 @@ void tk_decide_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_part_dirty(d, task);
   if (event->timer_kind == TK_TIMER_RUN_AT) {
     tk_part_start_roots(d, task, 0);
+    tk_part_release_held(d, task);
     tk_part_settle(d, task, 0);
   } else if (tk_part_running(task)) {
     tk_part_set_task(d, task, TK_TASK_ERROR);

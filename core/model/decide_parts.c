@@ -90,6 +90,11 @@ void tk_part_index(tk_decide *d, const tk_task *task, uint32_t index) {
   tk_list_push(d->changes->arena, &d->changes->ready, entry);
 }
 
+/* Paused, or before its run_at: what is ready is held. */
+static bool may_start(const tk_task *task) {
+  return (task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS) && task->due_kind != TK_TIMER_RUN_AT;
+}
+
 static bool at_limit(const tk_task *task) { return task->graph->max_parallel && task->running >= task->graph->max_parallel; }
 
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index) {
@@ -104,7 +109,7 @@ void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
   step->ready_at_us = d->now_us;
   step->due_us = 0;
-  if (task->status == TK_TASK_PAUSED || at_limit(task)) tk_part_hold(d, task, index);
+  if (!may_start(task) || at_limit(task)) tk_part_hold(d, task, index);
   else tk_part_index(d, task, index);
 }
 
@@ -184,7 +189,7 @@ void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
 
 /* Looks through at most TK_SWEEP_STEPS steps; goes on in a later turn when held steps are further on. */
 void tk_part_release_held(tk_decide *d, tk_task *task) {
-  if (!task->held || (task->status != TK_TASK_PENDING && task->status != TK_TASK_IN_PROGRESS)) return;
+  if (!task->held || !may_start(task)) return;
   uint32_t room = task->graph->max_parallel ? task->graph->max_parallel - (at_limit(task) ? task->graph->max_parallel : task->running) : UINT32_MAX;
   uint32_t at = task->held_from, end = at + TK_SWEEP_STEPS, count = task->graph->step_count;
   if (end > count) end = count;

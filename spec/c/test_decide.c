@@ -336,6 +336,7 @@ TEST(a_bypassed_step_is_skipped_when_its_turn_comes_and_counts_as_done) {
 
 TEST(run_at_holds_the_roots_back) {
   run_case("a", "submit run_at=60 => a=pending task=pending\ntick 59 => a=pending\ntick 1 => a=ready\nclaim a\ndone a => task=complete");
+  run_case("a b<a", "submit run_at=60\nresolve a => a=resolved_manually b=ready b.held=1\ntick 60 => b.held=0\nclaim b\ndone b => task=complete");
   run_case("a", "submit run_at=60\ncancel => task=cancelled a=cancelled\ntick 60 => a=cancelled");
 }
 

@@ -55,7 +55,8 @@ static void say(const sim *s, const char *format, ...) {
   va_start(args, format);
   vprintf(format, args);
   va_end(args);
-  putchar('\n');
+  putchar(10);
+  fflush(stdout);
 }
 
 static uint32_t pick(sim *s, uint32_t below) { return (uint32_t)(tk_rng_next(&s->rng) % below); }
@@ -300,6 +301,7 @@ typedef struct fold {
   uint8_t task[MAX_TASKS];
   uint8_t *step[MAX_TASKS];      /* statuses by the log */
   uint32_t *starts[MAX_TASKS];
+  bool *continued[MAX_TASKS];    /* was in error with continue once: its dependents were released for good */
   bool ended[MAX_TASKS];
   uint64_t numbers[MAX_TASKS];
 } fold;
@@ -315,7 +317,7 @@ static bool deps_done(const fold *f, int t, uint32_t step) {
   for (uint32_t d = 0; d < g->steps[step].dep_count; d++) {
     uint32_t dep = g->steps[step].deps[d];
     uint8_t status = f->step[t][dep];
-    bool continued = status == TK_STEP_ERROR && (g->steps[dep].flags & TK_GRAPH_CONTINUE);
+    bool continued = (status == TK_STEP_ERROR && (g->steps[dep].flags & TK_GRAPH_CONTINUE)) || f->continued[t][dep];
     if (status != TK_STEP_COMPLETE && status != TK_STEP_SKIPPED && status != TK_STEP_RESOLVED && !continued) return false;
   }
   return true;
@@ -326,7 +328,7 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
   switch (e->kind) {
     case TK_LOG_STEP_STARTED:
       if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED) fail(f->s, "task %d step %u started again after it was done", t, e->step);
-      if (!deps_done(f, t, e->step)) fail(f->s, "task %d step %u started before its dependencies were done", t, e->step);
+      if (!deps_done(f, t, e->step)) fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
       if (e->attempt != ++f->starts[t][e->step]) fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
       *status = TK_STEP_IN_PROGRESS;
       break;
@@ -336,6 +338,10 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
       break;
     case TK_LOG_STEP_FAILED: *status = TK_STEP_ERROR; break;
     case TK_LOG_STEP_RETRY_SCHEDULED:
+      if (memmem(e->data.data, e->data.size, "fresh", 5) && (f->s->graphs[f->s->task_graph[t]]->steps[e->step].flags & TK_GRAPH_CONTINUE))
+        f->continued[t][e->step] = *status == TK_STEP_ERROR;
+      *status = TK_STEP_WAITING;
+      break;
     case TK_LOG_STEP_WAITING: *status = TK_STEP_WAITING; break;
     case TK_LOG_STEP_RELEASED: *status = TK_STEP_READY; break;
     case TK_LOG_STEP_SKIPPED: *status = TK_STEP_SKIPPED; break;
@@ -391,6 +397,7 @@ static void check_promises(sim *s) {
     f.numbers[i] = tk_snap_task_no(snap, &s->tasks[i]);
     if (!f.numbers[i]) fail(s, "task %zu is lost", i);
     f.step[i] = TK_ARENA_ARRAY(&arena, uint8_t, s->graphs[s->task_graph[i]]->step_count);
+    f.continued[i] = TK_ARENA_ARRAY(&arena, bool, s->graphs[s->task_graph[i]]->step_count);
     f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, s->graphs[s->task_graph[i]]->step_count);
   }
   tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
