@@ -18,10 +18,12 @@ enum {                            /* which fields of a header differ from their 
 enum {
   HAS_ATTEMPTS = 1, HAS_READY_AT = 2, HAS_STARTED_AT = 4, HAS_COMPLETED_AT = 8, HAS_RESULTS = 16, HAS_MET = 32, HAS_OWNER = 64,
   HAS_LAST_ATTEMPTED = 128, HAS_FAILURES = 256, HAS_ERROR = 512, HAS_DUE_AT = 1024, HAS_WAITING_FOR = 2048, HAS_FLAGS = 4096,
-  HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768
+  HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536
 };
-#define STEP_MASK_END 65536
+#define STEP_MASK_END 131072
 #define STEP_FLAGS_END 256
+
+_Static_assert(sizeof(tk_step) == 104, "a new field of a step needs a place in its record");
 
 static uint32_t step_mask(const tk_step *step) {
   return (step->attempts ? HAS_ATTEMPTS : 0) | (step->ready_at_us ? HAS_READY_AT : 0) | (step->started_at_us ? HAS_STARTED_AT : 0) |
@@ -29,7 +31,7 @@ static uint32_t step_mask(const tk_step *step) {
          (step->owner ? HAS_OWNER : 0) | (step->last_attempted_at_us != step->started_at_us ? HAS_LAST_ATTEMPTED : 0) |
          (step->failures ? HAS_FAILURES : 0) | (step->error ? HAS_ERROR : 0) | (step->due_us ? HAS_DUE_AT : 0) |
          (step->waiting_for ? HAS_WAITING_FOR : 0) | (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) |
-         (step->progress ? HAS_PROGRESS : 0) | (step->losses ? HAS_LOSSES : 0);
+         (step->progress ? HAS_PROGRESS : 0) | (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0);
 }
 
 /* What the time after it is measured from. */
@@ -62,6 +64,7 @@ static uint8_t *put_step(uint8_t *at, const tk_step *step, int64_t created_at_us
   if (mask & HAS_INPUTS) at = tk_enc(at, step->inputs);
   if (mask & HAS_PROGRESS) at = tk_enc(at, step->progress);
   if (mask & HAS_LOSSES) at = tk_enc(at, step->losses);
+  if (mask & HAS_DELAY) at = tk_enc_difference(at, step->delay_us, 0);
   return at;
 }
 
@@ -90,6 +93,7 @@ static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us) {
   if (mask & HAS_INPUTS) step->inputs = tk_dec(r);
   if (mask & HAS_PROGRESS) step->progress = tk_dec(r);
   if (mask & HAS_LOSSES) step->losses = tk_dec_u32(r);
+  if (mask & HAS_DELAY) step->delay_us = tk_dec_difference(r, 0);
 }
 
 static bool step_untouched(const tk_step *step) { return step->status == TK_STEP_PENDING && !step_mask(step); }
