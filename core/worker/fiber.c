@@ -6,11 +6,13 @@
 #include <lauxlib.h>
 
 #include "base/alloc.h"
+#include "engine/view.h"
 #include "worker/outcome.h"
 #include "worker/worker.h"
 
 #define CLOSE_US 1000000        /* for __close handlers of an attempt that was ended */
 #define ASK_US 5000000          /* for step.interrupted */
+#define LATE_US 10000           /* outcomes do not wait longer for the end of a step that does not yield */
 
 static __thread tk_worker *thread_worker;
 
@@ -29,6 +31,10 @@ tk_fiber *tk_fiber_current(lua_State *L) {
 
 static int64_t own_limit(const tk_fiber *fiber) { return fiber->heartbeat_us < fiber->limit_us ? fiber->heartbeat_us : fiber->limit_us; }
 
+static int64_t late_limit(const tk_worker *worker) {
+  return atomic_load_explicit(&worker->unflushed, memory_order_relaxed) ? worker->now_us + LATE_US : INT64_MAX;
+}
+
 /* Why it is over its time at now_us, or TK_END_NONE. */
 static tk_fiber_end over_limit(const tk_fiber *fiber, int64_t now_us) {
   if (fiber->limit_us <= now_us) return TK_END_TIMEOUT;
@@ -37,11 +43,19 @@ static tk_fiber_end over_limit(const tk_fiber *fiber, int64_t now_us) {
   return TK_END_NONE;
 }
 
+/* The worker was told of an interrupt while its thread ran Lua: is it about what runs? The store knows: interrupts follow the commit. */
+static bool was_cancelled(tk_fiber *fiber) {
+  const tk_run_message *run = fiber->run;
+  if (fiber->exempt || fiber->ended || !atomic_exchange(&fiber->worker->watch.urged, false)) return false;
+  return !tk_view_is_current(fiber->worker->engine, run->task_no, run->step, run->attempt);
+}
+
 static void over_hook(lua_State *L, lua_Debug *where) {
   (void)where;
   tk_worker *worker = thread_worker;
   tk_fiber *fiber = worker ? running_fiber(worker) : NULL;
   tk_fiber_end end = fiber ? over_limit(fiber, tk_monotonic_us()) : TK_END_NONE;
+  if (end == TK_END_NONE && fiber && was_cancelled(fiber)) end = TK_END_CANCEL;
   if (end == TK_END_NONE && !(fiber && fiber->ended)) {
     lua_sethook(L, NULL, 0, 0);
     return;
@@ -60,14 +74,18 @@ static void over_hook(lua_State *L, lua_Debug *where) {
 void tk_fiber_expired(void) {
   tk_worker *worker = thread_worker;
   tk_fiber *fiber = worker ? running_fiber(worker) : NULL;
-  if (!fiber || over_limit(fiber, tk_monotonic_us()) == TK_END_NONE) return;
+  if (!fiber) return;
+  bool urged = atomic_load(&worker->watch.urged) && !fiber->exempt && !fiber->ended;
+  if (!urged && over_limit(fiber, tk_monotonic_us()) == TK_END_NONE) return;
   fiber->hooked = 1;
   lua_sethook(fiber->current, over_hook, LUA_MASKCOUNT, 1);
 }
 
 int tk_fiber_raise_ended(lua_State *L, tk_fiber *fiber) {
   lua_sethook(L, over_hook, LUA_MASKCOUNT, 1);
-  return luaL_error(L, fiber->ended == TK_END_STOP ? "the worker stops" : "the time of this attempt is over");
+  return luaL_error(L, fiber->ended == TK_END_STOP     ? "the worker stops"
+                       : fiber->ended == TK_END_CANCEL ? "the step was cancelled"
+                                                       : "the time of this attempt is over");
 }
 
 static void clear_hook(lua_State *co) {
@@ -110,7 +128,7 @@ static bool close_all(tk_fiber *fiber) {
   fiber->place = TK_FIBER_RUNNING;
   fiber->current = fiber->co;
   atomic_store_explicit(&worker->running, fiber, memory_order_relaxed);
-  tk_watch_enter(&worker->watch, fiber->limit_us, true);
+  tk_watch_enter(&worker->watch, fiber->limit_us, true, late_limit(worker));
   while (fiber->level_count) {
     lua_State *co = fiber->levels[fiber->level_count - 1].co;
     tk_fiber_note_parked(fiber, co, false);
@@ -238,7 +256,7 @@ static void switch_to(tk_fiber *fiber, int argument_count) {
   fiber->parking = false;
   fiber->current = fiber->co;
   atomic_store_explicit(&worker->running, fiber, memory_order_relaxed);
-  tk_watch_enter(&worker->watch, own_limit(fiber), fiber->exempt);
+  tk_watch_enter(&worker->watch, own_limit(fiber), fiber->exempt, late_limit(worker));
   int status = lua_resume(fiber->co, worker->L, argument_count, &result_count);
   bool given_up = tk_watch_leave(&worker->watch);
   atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
@@ -257,7 +275,7 @@ void tk_fiber_start(tk_fiber *fiber, tk_run_message *run) {
   fiber->log_seen = UINT64_MAX;
   fiber->limit_us = fiber->heartbeat_us = INT64_MAX;
   if (run->timeout_us || run->heartbeat_timeout_us) {
-    int64_t now_us = tk_monotonic_us();
+    int64_t now_us = fiber->worker->now_us = tk_monotonic_us();
     if (run->timeout_us) fiber->limit_us = now_us + run->timeout_us;
     if (run->heartbeat_timeout_us && run->attempt) fiber->heartbeat_us = now_us + run->heartbeat_timeout_us;
   }
@@ -369,8 +387,8 @@ void tk_fiber_request(tk_fiber *fiber, tk_engine *engine, tk_request *request) {
   request->user = fiber;
   fiber->request = request;
   worker->replies++;
-  if (engine == worker->engine) worker->unflushed++;
-  tk_engine_post(engine, request, engine == worker->engine);
+  if (engine == worker->engine) tk_worker_post(worker, request);
+  else tk_engine_post(engine, request, false);
 }
 
 /* The request comes back to the worker all the same, which frees it then. */

@@ -51,6 +51,13 @@ static void on_stop_signal(int signal_number) {
   raise(signal_number);
 }
 
+/* A worker that is asked to look at its messages. One that does not run Lua does so by itself, or runs Lua again by then. */
+static int64_t inspect_urged(tk_watch *watch, int64_t now_us) {
+  if (!atomic_load(&watch->urged)) return INT64_MAX;
+  if (STATE_OF(atomic_load(&watch->word)) == STATE_BUSY) pthread_kill(watch->thread, SIGURG);
+  return now_us + SIGNAL_AGAIN_US;
+}
+
 /* Looks at one watch; returns when to look again. */
 static int64_t inspect(tk_watch *watch, int64_t now_us) {
   uint64_t word = atomic_load(&watch->word);
@@ -64,7 +71,13 @@ static int64_t inspect(tk_watch *watch, int64_t now_us) {
   if (STATE_OF(word) != STATE_BUSY) return INT64_MAX;
   int64_t limit_us = atomic_load(&watch->limit_us), stop_us = atomic_load(watch->stop_us);
   if (!(word & EXEMPT) && stop_us < limit_us) limit_us = stop_us;
-  if (limit_us > now_us) return limit_us;
+  if (limit_us > now_us) {
+    int64_t late_us = watch->late_told == word ? INT64_MAX : atomic_load(&watch->late_us);
+    if (late_us > now_us) return late_us < limit_us ? late_us : limit_us;
+    watch->late_told = word;
+    watch->late(watch);
+    return limit_us;
+  }
   if (watch->signalled != word) {
     watch->signalled = word;
     watch->since_us = now_us;
@@ -83,8 +96,9 @@ static int64_t inspect(tk_watch *watch, int64_t now_us) {
 static int64_t inspect_all(void) {
   int64_t now_us = tk_monotonic_us(), first_us = INT64_MAX;
   for (tk_watch *watch = watches; watch; watch = watch->next) {
-    int64_t due_us = inspect(watch, now_us);
+    int64_t due_us = inspect(watch, now_us), urged_us = inspect_urged(watch, now_us);
     if (due_us < first_us) first_us = due_us;
+    if (urged_us < first_us) first_us = urged_us;
   }
   return first_us;
 }
@@ -170,15 +184,21 @@ void tk_watch_remove(tk_watch *watch) {
   pthread_mutex_unlock(&lock);
 }
 
-void tk_watch_enter(tk_watch *watch, int64_t limit_us, bool exempt) {
+void tk_watch_enter(tk_watch *watch, int64_t limit_us, bool exempt, int64_t late_us) {
   atomic_store_explicit(&watch->limit_us, limit_us, memory_order_relaxed);
+  atomic_store_explicit(&watch->late_us, late_us, memory_order_relaxed);
   atomic_store(&watch->word, ++watch->sequence << 3 | (exempt ? EXEMPT : 0) | STATE_BUSY);
-  if (limit_us < atomic_load(&next_us)) ring();
+  if ((late_us < limit_us ? late_us : limit_us) < atomic_load(&next_us)) ring();
 }
 
 void tk_watch_move(tk_watch *watch, int64_t limit_us) {
   atomic_store(&watch->limit_us, limit_us);
   if (limit_us < atomic_load(&next_us)) ring();
+}
+
+void tk_watch_urge(tk_watch *watch) {
+  atomic_store(&watch->urged, true);
+  ring();
 }
 
 bool tk_watch_leave(tk_watch *watch) {

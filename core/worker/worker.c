@@ -134,6 +134,7 @@ static void log_moved(tk_worker *worker) {
 
 static void on_messages(void *context) {
   tk_worker *worker = context;
+  atomic_store(&worker->watch.urged, false);
   for (tk_message *message = tk_port_drain(worker->port), *next; message; message = next) {
     next = message->next;
     message->next = NULL;
@@ -192,6 +193,7 @@ static void on_give_up(tk_watch *watch) {
   tk_worker *worker = (tk_worker *)((char *)watch - offsetof(tk_worker, watch));
   tk_fiber *running = atomic_load(&worker->running);
   bool stopping = atomic_load(&worker->stop->limit_us) <= tk_monotonic_us();
+  tk_worker_flush(worker);   /* what ended before counts */
   tk_engine_post(worker->engine, stopping ? tk_outcome_released_request(running->run) : tk_outcome_timeout_request(running->run), true);
   tk_engine_abandon_worker(worker->engine, worker->handle);
   give_back_from_outside(worker, running);
@@ -199,6 +201,9 @@ static void on_give_up(tk_watch *watch) {
   tk_log(TK_LOG_WARN, "a step sits in a call that does not return; its thread's other steps are given back");
   if (worker->given_up_to) worker->given_up_to(worker, false);
 }
+
+/* Steps that are done wait for one that goes on and on. */
+static void on_late(tk_watch *watch) { tk_worker_flush((tk_worker *)((char *)watch - offsetof(tk_worker, watch))); }
 
 static void on_lost(tk_watch *watch) {
   tk_worker *worker = (tk_worker *)((char *)watch - offsetof(tk_worker, watch));
@@ -210,7 +215,8 @@ static void come_back(tk_worker *worker) {
   worker->handle = NULL;
   if (worker->batch) tk_request_free(worker->batch);   /* fenced, all of it */
   worker->batch = NULL;
-  worker->batched = worker->unflushed = 0;
+  worker->batched = 0;
+  atomic_store(&worker->unflushed, 0);
   while (worker->runs) tk_message_free(&next_run(worker)->message);
   end_all(worker, TK_END_GIVEN_UP);
   worker->given_up = false;
@@ -254,11 +260,13 @@ static void start_run(tk_worker *worker, tk_run_message *run) {
   event->data = tk_worker_error_json(arena, "error", message, sizeof message - 1, true);
   event->retryable = true;
   event->delay_us = -1;
+  tk_worker_event_end(worker);
   tk_message_free(&run->message);
 }
 
 /* True: there is more to run at once. */
 static bool run_slice(tk_worker *worker) {
+  worker->now_us = tk_monotonic_us();
   for (int i = 0; i < SLICE_STEPS && !worker->given_up; i++) {
     tk_fiber *fiber = worker->woken;
     if (fiber) {
@@ -273,10 +281,13 @@ static bool run_slice(tk_worker *worker) {
   return true;
 }
 
+static void urge(void *context) { tk_watch_urge(&((tk_worker *)context)->watch); }
+
 static int attach(tk_worker *worker, tk_err *err) {
   tk_worker_options options = {.port = worker->port, .concurrency = worker->settings->concurrency, .queues = worker->settings->queues,
     .queue_count = worker->settings->queue_count, .definitions = worker->code->definitions,
-    .definition_count = worker->code->definition_count, .until_idle = worker->settings->until_idle};
+    .definition_count = worker->code->definition_count, .urge = urge, .urge_context = worker,
+    .until_idle = worker->settings->until_idle};
   return tk_engine_attach(worker->engine, &options, &worker->handle, err);
 }
 
@@ -318,7 +329,9 @@ static int open_worker(tk_worker *worker, tk_err *err) {
   worker->watch_log_timer.fire = on_watch_log;
   worker->stop_timer.fire = on_stop_limit;
   worker->watch.stop_us = &worker->stop->limit_us;
+  worker->watch.late = on_late;
   worker->watch.give_up = on_give_up;
+  pthread_mutex_init(&worker->batch_lock, NULL);
   worker->watch.lost = on_lost;
   int code = tk_loop_open(on_messages, worker, &worker->loop, err);
   if (code) return code;
@@ -345,6 +358,7 @@ static void close_worker(tk_worker *worker) {
   tk_free(worker->followed);
   tk_port_free(worker->port);
   tk_loop_close(worker->loop);
+  pthread_mutex_destroy(&worker->batch_lock);
 }
 
 int tk_worker_run(tk_worker *worker, tk_err *err) {
