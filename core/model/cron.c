@@ -5,8 +5,6 @@
 #define US_PER_SECOND 1000000
 #define SEARCHED_SECONDS (146097LL * TK_DAY_SECONDS)   /* 400 years: then dates and weekdays repeat */
 
-/* ---- which days ---- */
-
 /* Bits 1 to the last day, every seventh one from `first` on. */
 static uint32_t weekly(int first, int last) {
   uint32_t days = 0;
@@ -53,31 +51,6 @@ static uint32_t days_of_month(const tk_cron *cron, int64_t days, int last) {
   return chosen & (uint32_t)((1ull << (last + 1)) - 2);
 }
 
-/* ---- which times ---- */
-
-/* The lowest bit from `from` on, or 64. */
-static int next_bit(uint64_t bits, int from) {
-  bits = from > 63 ? 0 : bits >> from << from;
-  return bits ? __builtin_ctzll(bits) : 64;
-}
-
-/* The first second of the day from `from` on, or -1. */
-static int next_time(const tk_cron *cron, int from) {
-  int hour = from / 3600, minute = from / 60 % 60, second = next_bit(cron->seconds, from % 60);
-  if (second > 59) second = next_bit(cron->seconds, 0), minute++;
-  if (next_bit(cron->minutes, minute) != minute) {
-    minute = next_bit(cron->minutes, minute);
-    second = next_bit(cron->seconds, 0);
-    if (minute > 59) minute = next_bit(cron->minutes, 0), hour++;
-  }
-  if (next_bit(cron->hours, hour) != hour) {
-    hour = next_bit(cron->hours, hour);
-    minute = next_bit(cron->minutes, 0);
-    second = next_bit(cron->seconds, 0);
-  }
-  return hour > 23 ? -1 : hour * 3600 + minute * 60 + second;
-}
-
 int64_t tk_cron_next_local(const tk_cron *cron, int64_t from, int64_t to) {
   int64_t year, first;
   int month, day, time = (int)tk_floor_mod(from, TK_DAY_SECONDS);
@@ -87,7 +60,7 @@ int64_t tk_cron_next_local(const tk_cron *cron, int64_t from, int64_t to) {
     for (days = (uint32_t)((uint64_t)days >> day << day); days; days &= days - 1) {
       int candidate = __builtin_ctz(days);
       if (candidate > day) time = 0;
-      int found = next_time(cron, time);
+      int found = tk_daytimes_next(&cron->times, time);
       if (found >= 0) return (first + candidate - 1) * TK_DAY_SECONDS + found;
       time = 0;
     }
@@ -98,8 +71,6 @@ int64_t tk_cron_next_local(const tk_cron *cron, int64_t from, int64_t to) {
   }
   return TK_ZONE_NEVER;
 }
-
-/* ---- in a zone ---- */
 
 static int64_t next_local(const void *rule, int64_t from, int64_t to) {
   return tk_cron_next_local(rule, from, to);

@@ -11,12 +11,12 @@
  * in both passes of a repeated hour, and a gap is not made up for. All others follow tk_dst. */
 #ifndef TK_MODEL_CRON_H
 #define TK_MODEL_CRON_H
+#include "model/daytimes.h"
 #include "model/zone.h"
 
 /* A value; bit n stands for n. */
 typedef struct tk_cron {
-  uint64_t seconds, minutes;
-  uint32_t hours;
+  tk_daytimes times;
   uint32_t days;               /* 1-31 */
   uint32_t days_before_last;   /* 0 is the last day of the month, 1 the one before it */
   uint32_t near, near_last;    /* the weekday nearest to such a day */

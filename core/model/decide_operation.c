@@ -119,14 +119,13 @@ static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_e
   tk_step *step = tk_task_step(task, event->step);
   bool movable = tk_part_running(task) || task->status == TK_TASK_ERROR;
   if (!tk_step_may(step->status, TK_STEP_RESOLVED) || !movable) return refuse_step(err, task, event->step, "resolve", TK_STEP_RESOLVED);
-  bool continued = step->status == TK_STEP_ERROR && (task->graph->steps[event->step].flags & TK_GRAPH_CONTINUE);
   reopen(d, task);
   tk_part_unhook(d, task, event->step);
   tk_part_set_step(d, task, event->step, TK_STEP_RESOLVED);
   step->results = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
   step->error = 0;
   tk_part_log(d, task, TK_LOG_STEP_RESOLVED, event->step, 0, 0, event->audit);
-  if (!continued) tk_part_release(d, task, event->step, 0);   /* a continued error released them already */
+  tk_part_release_once(d, task, event->step, false);
   tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;

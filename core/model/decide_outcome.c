@@ -26,7 +26,7 @@ static int64_t due_after(int64_t now_us, int64_t delay_us) {
 
 static void fail_for_good(tk_decide *d, tk_task *task, uint32_t index) {
   tk_part_set_step(d, task, index, TK_STEP_ERROR);
-  if (task->graph->steps[index].flags & TK_GRAPH_CONTINUE) tk_part_release(d, task, index, 0);
+  if (task->graph->steps[index].flags & TK_GRAPH_CONTINUE) tk_part_release_once(d, task, index, true);
 }
 
 static void retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t delay_us) {
@@ -58,7 +58,7 @@ static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
   step->error = 0;
   drop_progress(d, step);
   tk_part_log(d, task, TK_LOG_STEP_COMPLETED, event->step, event->attempt, 0, nothing);
-  tk_part_release(d, task, event->step, 0);
+  tk_part_release_once(d, task, event->step, false);
 }
 
 static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {

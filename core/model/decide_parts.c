@@ -166,6 +166,13 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from)
   run_releases(d, task, &work);
 }
 
+void tk_part_release_once(tk_decide *d, tk_task *task, uint32_t index, bool may_end_again) {
+  tk_step *step = tk_task_step(task, index);
+  if (step->flags & TK_STEP_F_RELEASED) return;
+  if (may_end_again) step->flags |= TK_STEP_F_RELEASED;
+  tk_part_release(d, task, index, 0);
+}
+
 void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
   release_work work = {.budget = TK_SWEEP_STEPS};
   const tk_graph *graph = task->graph;

@@ -21,6 +21,8 @@ static inline bool tk_part_running(const tk_task *task) {   /* may anything stil
 void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index);
 /* `index` is done: its dependents from outs[from] on have one dependency less. Goes on through skipped ones; what exceeds the turn's share becomes a sweep. */
 void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from);
+/* The same from the first, unless an error that continues released them before; `may_end_again`: this is such an error. */
+void tk_part_release_once(tk_decide *d, tk_task *task, uint32_t index, bool may_end_again);
 void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from);
 /* A ready step that may not start now (its task is paused or at its limit) stays out of the index. */
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index);

@@ -17,7 +17,8 @@ enum {                           /* tk_step.flags; stored */
   TK_STEP_F_BYPASS = 1,          /* will be skipped when its dependencies are done, and counts as done */
   TK_STEP_F_HELD = 2,            /* ready, but not in the ready index: its task is paused or at max_parallel */
   TK_STEP_F_ASKED = 4,           /* the answer of its ask is committed (inputs) */
-  TK_STEP_F_ASKING = 8           /* an ask is claimed by `owner`; status is still ready */
+  TK_STEP_F_ASKING = 8,          /* an ask is claimed by `owner`; status is still ready */
+  TK_STEP_F_RELEASED = 16        /* its dependents were released after an error that continues: a later end of it must not count again */
 };
 
 typedef struct tk_step {

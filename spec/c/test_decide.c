@@ -187,7 +187,7 @@ static int verb_type(const char *verb) {
 }
 
 static void run_event(world *w, char *text) {
-  char *words[8], *save;
+  char *words[8] = {NULL}, *save;
   int count = 0;
   for (char *word = strtok_r(text, " ", &save); word && count < 8; word = strtok_r(NULL, " ", &save)) words[count++] = word;
   if (strcmp(words[0], "submit") == 0) {
@@ -308,6 +308,8 @@ TEST(other_branches_run_to_their_end_before_the_task_is_in_error) {
 
 TEST(an_error_that_continues_releases_its_dependents) {
   run_case("a!cont b<a", "submit\nclaim a\nfail a perm => a=error b=ready task=in_progress\nclaim b\ndone b => task=complete");
+  run_case("a!cont b c<a,b", "submit\nclaim a\nfail a perm\nretry a => a=ready\nclaim a\ndone a => a=complete c=pending\nclaim b\ndone b => c=ready");
+  run_case("a!cont b c<a,b", "submit\nclaim a\nfail a perm\nresolve a => a=resolved_manually c=pending\nclaim b\ndone b => c=ready");
 }
 
 TEST(snooze_is_no_failure) {
