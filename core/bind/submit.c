@@ -165,7 +165,7 @@ static int engine_event(lua_State *L) {
 
 /* ---- From inside a step ---- */
 
-/* An event about the attempt of the run table at `t`, on its way with the worker's next flush. */
+/* An event about the attempt of the run table at `t`, to be filled and ended (tk_worker_event_end). */
 static tk_event *step_event(lua_State *L, int t, uint8_t type, tk_fiber **fiber, tk_arena **arena) {
   luaL_checktype(L, t, LUA_TTABLE);
   *fiber = tk_fiber_current(L);
@@ -189,6 +189,7 @@ static int engine_heartbeat(lua_State *L) {
   tk_slice json = arg_slice(L, 3);
   tk_event *event = step_event(L, 2, TK_EV_HEARTBEAT, &fiber, &arena);
   event->data = tk_arena_copy(arena, json);
+  tk_worker_event_end(fiber->worker);
   tk_fiber_heartbeat(fiber);
   tk_worker_flush(fiber->worker);
   return 0;
@@ -201,6 +202,7 @@ static int engine_annotate_step(lua_State *L) {
   tk_event *event = step_event(L, 2, TK_EV_ANNOTATE, &fiber, &arena);
   event->name = tk_arena_copy(arena, name);
   event->data = tk_arena_copy(arena, json);
+  tk_worker_event_end(fiber->worker);
   tk_worker_flush(fiber->worker);
   return 0;
 }
@@ -211,6 +213,7 @@ static int engine_log_step(lua_State *L) {
   tk_slice json = arg_slice(L, 3);
   tk_event *event = step_event(L, 2, TK_EV_STEP_LOG, &fiber, &arena);
   event->data = tk_arena_copy(arena, json);
+  tk_worker_event_end(fiber->worker);
   tk_worker_flush(fiber->worker);
   return 0;
 }

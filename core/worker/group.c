@@ -1,7 +1,6 @@
 #include "worker/group.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -178,7 +177,6 @@ static void *thread_main(void *argument) {
   return NULL;
 }
 
-/* Signals that ask the process to do something are for the calling thread. */
 static int start_thread(group *g, tk_err *err);
 
 static void given_up(tk_worker *worker, bool lost) {
@@ -201,7 +199,6 @@ static int start_thread(group *g, tk_err *err) {
   group_thread *t = new_thread(g);
   t->worker.on_ready = on_ready;
   t->worker.given_up_to = given_up;
-  sigset_t all, old;
   pthread_attr_t attributes;
   pthread_mutex_lock(&g->lock);
   g->working++;
@@ -209,11 +206,7 @@ static int start_thread(group *g, tk_err *err) {
   __atomic_add_fetch(&g->references, 1, __ATOMIC_RELAXED);
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  sigfillset(&all);
-  sigdelset(&all, SIGURG);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
   int code = pthread_create(&t->id, &attributes, thread_main, t);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
   pthread_attr_destroy(&attributes);
   if (!code) return 0;
   pthread_mutex_lock(&g->lock);

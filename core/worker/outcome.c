@@ -9,6 +9,7 @@
 #define BATCH_EVENTS 64             /* of one request */
 #define FLUSH_EVENTS 256            /* after so many the engine is woken although more may come */
 
+/* The three under the batch's lock. */
 static void post_batch(tk_worker *worker) {
   if (!worker->batch) return;
   worker->batch->event_count = worker->batched;
@@ -17,11 +18,26 @@ static void post_batch(tk_worker *worker) {
   worker->batched = 0;
 }
 
-void tk_worker_flush(tk_worker *worker) {
-  if (!worker->unflushed) return;
+static void flush(tk_worker *worker) {
   post_batch(worker);
-  worker->unflushed = 0;
+  atomic_store_explicit(&worker->unflushed, 0, memory_order_relaxed);
   tk_engine_flush(worker->engine);
+}
+
+static void count_unflushed(tk_worker *worker) { atomic_fetch_add_explicit(&worker->unflushed, 1, memory_order_relaxed); }
+
+void tk_worker_flush(tk_worker *worker) {
+  if (!atomic_load_explicit(&worker->unflushed, memory_order_relaxed)) return;
+  pthread_mutex_lock(&worker->batch_lock);
+  flush(worker);
+  pthread_mutex_unlock(&worker->batch_lock);
+}
+
+void tk_worker_post(tk_worker *worker, tk_request *request) {
+  pthread_mutex_lock(&worker->batch_lock);
+  count_unflushed(worker);
+  tk_engine_post(worker->engine, request, true);
+  pthread_mutex_unlock(&worker->batch_lock);
 }
 
 static void address(tk_event *event, const tk_run_message *run, uint8_t type) {
@@ -33,15 +49,18 @@ static void address(tk_event *event, const tk_run_message *run, uint8_t type) {
 }
 
 tk_event *tk_worker_event(tk_worker *worker, const tk_run_message *run, uint8_t type, tk_arena **arena) {
+  pthread_mutex_lock(&worker->batch_lock);
   if (worker->batched == BATCH_EVENTS) post_batch(worker);
-  if (worker->unflushed >= FLUSH_EVENTS) tk_worker_flush(worker);
+  if (atomic_load_explicit(&worker->unflushed, memory_order_relaxed) >= FLUSH_EVENTS) flush(worker);
   if (!worker->batch) worker->batch = tk_request_new(TK_REQ_EVENTS, BATCH_EVENTS);
   tk_event *event = &worker->batch->events[worker->batched++];
-  worker->unflushed++;
+  count_unflushed(worker);
   address(event, run, type);
   *arena = &worker->batch->arena;
   return event;
 }
+
+void tk_worker_event_end(tk_worker *worker) { pthread_mutex_unlock(&worker->batch_lock); }
 
 tk_slice tk_worker_error_json(tk_arena *arena, const char *code, const char *message, size_t size, bool retryable) {
   tk_buf clean = {0}, json = {0};
@@ -74,6 +93,7 @@ static void post_failed(tk_fiber *fiber, const char *code, const char *message, 
   event->data = tk_worker_error_json(arena, code, message, size, true);
   event->retryable = true;
   event->delay_us = -1;
+  tk_worker_event_end(fiber->worker);
 }
 
 void tk_outcome_post_error(tk_fiber *fiber, const char *message, size_t size) {
@@ -112,19 +132,22 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   tk_event *event = tk_worker_event(fiber->worker, fiber->run, type, &arena);
   if (type == TK_EV_STEP_SNOOZED) {
     event->delay_us = seconds_at(co, at + 1, 0);
-    return;
+  } else {
+    tk_slice text;
+    text.data = lua_tolstring(co, at + 1, &text.size);
+    event->data = tk_arena_copy(arena, text);
   }
-  tk_slice text;
-  text.data = lua_tolstring(co, at + 1, &text.size);
-  event->data = tk_arena_copy(arena, text);
-  if (type != TK_EV_STEP_FAILED) return;
-  event->retryable = lua_toboolean(co, at + 2);
-  event->delay_us = seconds_at(co, at + 3, -1);
+  if (type == TK_EV_STEP_FAILED) {
+    event->retryable = lua_toboolean(co, at + 2);
+    event->delay_us = seconds_at(co, at + 3, -1);
+  }
+  tk_worker_event_end(fiber->worker);
 }
 
 void tk_outcome_post_released(tk_worker *worker, const tk_run_message *run) {
   tk_arena *arena;
   tk_worker_event(worker, run, TK_EV_STEP_RELEASED, &arena);
+  tk_worker_event_end(worker);
 }
 
 static void timeout_message(const tk_run_message *run, bool heartbeat, char *out, size_t size) {

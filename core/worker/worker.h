@@ -63,8 +63,11 @@ struct tk_worker {
   tk_fiber *free;
   tk_fiber *woken, *woken_last;
   tk_run_message *runs, *runs_last;  /* not started yet */
+  pthread_mutex_t batch_lock;        /* the next three: the watchdog flushes what a long step holds back */
   tk_request *batch;                 /* outcomes not posted yet */
-  size_t batched, unflushed;
+  size_t batched;
+  _Atomic size_t unflushed;          /* written under the lock */
+  int64_t now_us;                    /* monotonic, as of some moment not long ago */
   size_t replies;                    /* requests that will come back to the port */
   tk_map parked;                     /* coroutines of users inside parked fibers */
   uint64_t log_count;                /* rises when the log moves */
@@ -86,9 +89,13 @@ void tk_worker_wake(tk_worker *worker);
 int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err);
 
 /* ---- Outcomes (fiber.c) ---- */
-/* An event about the attempt, to be filled with data of the arena; counted and posted with others. */
+/* An event about the attempt, to be filled with data of the arena before tk_worker_event_end (nothing in between may raise); posted with
+ * others. */
 tk_event *tk_worker_event(tk_worker *worker, const tk_run_message *run, uint8_t type, tk_arena **arena);
-/* Does not wait for the next flush. */
+void tk_worker_event_end(tk_worker *worker);
+/* Posts a request with what is batched; moves. */
+void tk_worker_post(tk_worker *worker, tk_request *request);
+/* Posts what is batched and wakes the engine. Also from the watchdog's thread. */
 void tk_worker_flush(tk_worker *worker);
 /* {"message","code","retryable"} of an attempt that failed outside Lua. */
 tk_slice tk_worker_error_json(tk_arena *arena, const char *code, const char *message, size_t message_size, bool retryable);
