@@ -1,6 +1,8 @@
 -- Every command as a program sees it: what stands on stdout and stderr, and the exit code.
 local process = require "spec.support.process"
-local json = require("tasker.core").json
+local core = require "tasker.core"
+
+local json = core.json
 
 local ORDER = [[
 local tasker = require "tasker"
@@ -81,6 +83,33 @@ describe("the command line", function()
       list[#list + 1] = line
     end
     return list
+  end
+
+  -- Waits until fn returns something true; a child that ended too early is told.
+  local function eventually(fn, child)
+    local deadline = core.now() + 20
+    while not fn() do
+      if core.now() > deadline then
+        error("not within 20 s" .. (child and ": " .. child:stdout() .. child:stderr() or ""), 2)
+      end
+      core.sleep(0.01)
+    end
+  end
+
+  -- Ends a program with a signal; returns its exit code and what it said.
+  local function stop(child, signal)
+    if signal then
+      child:kill(signal)
+    end
+    eventually(function() return not child:running() end, child)
+    local status, text = child:status(), child:stderr()
+    child:close()
+    return status, text
+  end
+
+  -- In the background; a shell has what it starts there ignore SIGINT.
+  local function start(...)
+    return process.start { "env", "--default-signal=INT", process.program(), cwd = dir, env = { LC_ALL = "C.UTF-8", TASKER_STORE = "" }, ... }
   end
 
   -- Every line of stdout is a JSON value.
@@ -232,12 +261,9 @@ describe("the command line", function()
     -- Runs a worker in the background while fn runs.
     local function with_worker(file, fn)
       submit("shop/order", "--file", "order.lua", "--json", "--run-at", "1h")     -- makes the store
-      local worker = process.start { process.program(), "worker", file, cwd = dir }
+      local worker = start("worker", file)
       local done, err = pcall(fn)
-      worker:kill "TERM"
-      while worker:running() do end
-      local status, text = worker:status(), worker:stderr()
-      worker:close()
+      local status, text = stop(worker, "TERM")
       assert(done, err)
       assert.equal(0, status, text)
       return text
@@ -261,12 +287,10 @@ describe("the command line", function()
 
     it("exits with 4 when it is cancelled", function()
       local id = submit("slow", "--file", "slow.lua", "--identity-key", "k")
-      local waiting = process.start { process.program(), "submit", "slow", "--identity-key", "k", "--wait", cwd = dir }
-      while waiting:stdout() == "" do end
+      local waiting = start("submit", "slow", "--identity-key", "k", "--wait")
+      eventually(function() return waiting:stdout() ~= "" end, waiting)
       ok("cancel", id)
-      while waiting:running() do end
-      assert.equal(4, waiting:status())
-      waiting:close()
+      assert.equal(4, (stop(waiting)))
     end)
 
     it("exits with 5 when it is not final in time, and hints how to start a worker", function()
@@ -397,16 +421,14 @@ describe("the command line", function()
 
     it("follows what happens, also by other processes", function()
       finished_order()
-      local follower = process.start { process.program(), "events", "--follow", "--json", cwd = dir }
+      local follower = start("events", "--follow", "--json")
       local first = #values_of(ok("events", "--json").stdout)
-      while #lines_of(follower:stdout()) < first do end
+      eventually(function() return #lines_of(follower:stdout()) == first end, follower)
       submit("shop/order")
-      while #lines_of(follower:stdout()) < first + 1 do end
-      follower:kill "INT"
-      while follower:running() do end
-      assert.equal(130, follower:status())
-      assert.equal("", follower:stderr())
-      follower:close()
+      eventually(function() return #lines_of(follower:stdout()) == first + 1 end, follower)
+      local status, text = stop(follower, "INT")
+      assert.equal(130, status)
+      assert.equal("", text)
     end)
   end)
 
@@ -435,7 +457,7 @@ describe("the command line", function()
 
     it("retries failed steps", function()
       local id = failed_task()
-      assert.is_truthy(ok("retry", id, "--reason", "limit raised").stdout:find(id .. " %l+"))
+      assert.equal(id .. " ", ok("retry", id, "--reason", "limit raised").stdout:sub(1, #id + 1))
       local task = json.decode(ok("task", id, "--json").stdout)
       assert.is_truthy(task.status == "pending" or task.status == "in_progress", task.status)
       assert.equal("complete", task.steps[1].status)
@@ -515,12 +537,10 @@ describe("the command line", function()
       local sizes = values_of(ok("compact", "--json").stdout)[1]
       assert.is_true(sizes.after <= sizes.before)
       assert.equal("complete", json.decode(ok("task", id, "--json").stdout).status)
-      local worker = process.start { process.program(), "worker", "order.lua", cwd = dir }
-      while not worker:stderr():find "working on" do end
+      local worker = start("worker", "order.lua")
+      eventually(function() return worker:stderr():find("working on", 1, true) end, worker)
       refused(1, { "compact" }, "compact")
-      worker:kill "TERM"
-      while worker:running() do end
-      worker:close()
+      assert.equal(0, (stop(worker, "TERM")))
     end)
 
     it("makes no store by looking", function()

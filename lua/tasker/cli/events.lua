@@ -1,6 +1,7 @@
 --- `tasker-lua events`: the log of a store.
 local format = require "tasker.cli.support.format"
 local json_lines = require "tasker.cli.support.json_lines"
+local task_text = require "tasker.cli.support.task_text"
 local term = require "tasker.cli.support.term"
 
 -- Events read at once: bounds memory whatever the length of the log. A task's history is walked back to its beginning
@@ -16,23 +17,40 @@ local function data_of(event)
   return next(event.data or {}) ~= nil and term.clean(json.encode(event.data)) or ""
 end
 
--- A line for people: on a terminal in local time and fitted to it, else in UTC and whole.
-local function line_of(screen, text)
-  local event = require("tasker.core").json.decode(text)
+local function step_of(event)
   local step = type(event.step) == "string" and event.step or ""
   if type(event.attempt) == "number" and event.attempt > 0 and step ~= "" then
-    step = ("%s (%d)"):format(step, event.attempt)
+    return ("%s (%d)"):format(step, event.attempt)
   end
-  if not screen.is_tty then
-    local fields = { tostring(event.seq), event.at, event.event, event.task_id, step, data_of(event) }
-    return (table.concat(fields, "  "):gsub("%s+$", "")) .. "\n"
-  end
+  return step
+end
+
+local function plain_line(event)
+  local fields = { tostring(event.seq), event.at, event.event, event.task_id, step_of(event), data_of(event) }
+  return (table.concat(fields, "  "):gsub("%s+$", "")) .. "\n"
+end
+
+-- For a terminal: in local time, without the date of today, cut to its width.
+local function drawn_line(screen, event, today)
   local at = format.epoch(event.at)
-  local time = ("%s.%03d"):format(format.local_time(at), math.floor(at % 1 * 1000))
-  local head = ("%8d  %s  %s  "):format(event.seq, time, event.task_id:sub(-12))
-  local room = math.max(screen.columns - #head, 20)
-  local rest = screen:fit(("%-22s %s  %s"):format(event.event, step, data_of(event)):gsub("%s+$", "") .. "", room)
+  local time = format.local_time(at)
+  if time:sub(1, #today) == today then
+    time = time:sub(#today + 2)
+  end
+  local head = ("%8d  %s.%03d  %s  "):format(event.seq, time, math.floor(at % 1 * 1000), event.task_id:sub(-12))
+  local err = type(event.data) == "table" and event.data.error
+  local said = type(err) == "table" and task_text.error_line(err) or data_of(event)
+  local rest = ("%-20s %-12s  %s"):format(event.event, step_of(event), said):gsub("%s+$", "")
+  rest = screen:fit(rest, math.max(screen.columns - #head, 20))
   return screen:paint(head, "dim") .. screen:paint(rest, COLORS[event.event:match("%.(.*)$")]) .. "\n"
+end
+
+local function line_of(screen, text)
+  local event = require("tasker.core").json.decode(text)
+  if screen.is_tty then
+    return drawn_line(screen, event, os.date "%Y-%m-%d")
+  end
+  return plain_line(event)
 end
 
 local function print_page(ctx, screen, opts, text)
@@ -45,7 +63,8 @@ local function print_page(ctx, screen, opts, text)
 end
 
 local function run(opts, ctx)
-  local app = ctx.open { options = { read_only = true } }
+  -- A follower has to be known to the others, so that they wake it.
+  local app = ctx.open { options = { read_only = not opts.follow } }
   local engine = app.engine
   local id, err
   if opts.task then

@@ -65,22 +65,20 @@ local function choose(ctx, handlers, wanted, file)
   usage_list(ctx, ("%s defines no handler '%s'%s; it defines"):format(file, wanted, args.hint(wanted, known)), names)
 end
 
--- How many steps of the task are done, for the progress line.
-local function watch_of(ctx, app)
+local DONE = { complete = true, skipped = true, error = true, cancelled = true, resolved_manually = true }
+
+-- Draws how many steps of the task are done, on a terminal.
+local function watch_of(ctx, app, id)
   local line = progress.new(ctx, "running", "steps")
-  if not line.screen.cursor then
-    return line, nil
-  end
   return line, function()
-    local stats = require("tasker.core").json.decode(app.engine:stats())
-    local done, total = 0, 0
-    for status, number in pairs(stats.steps) do
-      total = total + number
-      if status == "complete" or status == "skipped" or status == "error" or status == "cancelled" or status == "resolved_manually" then
-        done = done + number
+    if line:is_due() then
+      local steps = require("tasker.core").json.decode(app.engine:task(id)).steps
+      local done = 0
+      for _, step in ipairs(steps) do
+        done = done + (DONE[step.status] and 1 or 0)
       end
+      line:update(done, #steps)
     end
-    line:update(done, total)
   end
 end
 
@@ -89,7 +87,7 @@ local INTERRUPTED = 130
 -- Works until the task is final, or the time is over. Returns the seconds waited in vain, or an exit code when it failed.
 local function work(opts, ctx, app, id)
   local now = require("tasker.core").now
-  local line, watch = watch_of(ctx, app)
+  local line, watch = watch_of(ctx, app, id)
   local started = now()
   local task, err = app:work_for(id, { watch = watch, until_idle = opts.timeout })
   line:clear()

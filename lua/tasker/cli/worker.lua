@@ -50,7 +50,7 @@ local function make_watch(ctx, engine, opts, before)
       last = engine:last_seq()
     end
     seen = last
-    if opts.until_idle and line.screen.cursor then
+    if opts.until_idle and line:is_due() then
       local _, total = final_counts(engine)
       line:update(total - before.total, engine:count {} - before.total)
     end
@@ -94,7 +94,7 @@ local function run(opts, ctx)
   local app = ctx.open { create = true, announce = true }
   local names = files.names(handlers)
   ctx.err(("tasker-lua: working on %s with %s%s\n"):format(
-    table.concat(names, ", "), format.plural(opts.threads, "thread"), opts.until_idle and "" or "; Ctrl-C stops"))
+    table.concat(names, ", "), format.plural(opts.threads, "thread"), opts.until_idle and "" or "; Ctrl-C stops, a second one at once"))
   local counts, total = final_counts(app.engine)
   local before, started = { counts = counts, total = total }, core.now()
   local watch, line = make_watch(ctx, app.engine, opts, before)

@@ -9,7 +9,8 @@ progress.__index = progress
 
 local FIRST_AFTER = 1     -- seconds
 local EVERY = 0.1         -- seconds
-local BAR = 20            -- columns
+local BAR = 16            -- columns
+local LEAST_RATE = 10     -- per second; what comes slower tells nothing about when it ends
 
 --- @tab ctx the command's context
 -- @string label what goes on: `checking`
@@ -43,24 +44,26 @@ function progress:text(done, total, elapsed)
   else
     parts[#parts + 1] = ("%s %s"):format(format.count(done), self.unit)
   end
-  if rate >= 1 then
+  if rate >= LEAST_RATE then
     parts[#parts + 1] = ("%s/s"):format(format.count(math.floor(rate)))
     if total and done < total and elapsed > 2 then
-      parts[#parts + 1] = format.age((total - done) / rate) .. " left"
+      parts[#parts + 1] = format.age(math.max((total - done) / rate, 1)) .. " left"
     end
   end
   return self.screen:fit(table.concat(parts, "  "), self.screen.columns - 1)
 end
 
+--- Whether it is time to draw: for callers that would have to work for the numbers.
+function progress:is_due()
+  return self.screen.cursor and self.now() >= self.next_at
+end
+
 --- Tells how far it is; draws at most ten times a second.
 function progress:update(done, total)
-  if not self.screen.cursor then
+  if not self:is_due() then
     return
   end
   local now = self.now()
-  if now < self.next_at then
-    return
-  end
   self.next_at = now + EVERY
   self.shown = true
   self.write("\r\27[K" .. self:text(done, total, now - self.started))
