@@ -112,6 +112,8 @@ static int check_meta(tk_store *store, tk_err *err) {
 /* "lmdb:PATH" or a path; a word and a colon that is nothing we know is a mistake, not a path ("./a:b" is one). */
 static int open_kv(const char *url, const tk_store_options *options, tk_kv **out, tk_err *err) {
   size_t word = strspn(url, "abcdefghijklmnopqrstuvwxyz0123456789+");
+  if (strcmp(url, "memory:") == 0 && options->read_only)
+    return tk_err_set(err, TK_E_NOT_FOUND, "a store in memory begins empty: there is nothing to read");
   if (strcmp(url, "memory:") == 0) return tk_kv_memory_open(out, err);
   if (word == 0 || url[word] != ':') return tk_kv_lmdb_open(url, options, out, err);
   if (word == 4 && memcmp(url, "lmdb", 4) == 0) return tk_kv_lmdb_open(url + 5, options, out, err);
