@@ -13,7 +13,7 @@
 
 typedef struct world {
   tk_store *store;
-  char url[64];                     /* "memory:" or a folder of its own */
+  char url[128];                    /* "memory:" or a folder of its own */
   tk_graph *graphs[TEST_GRAPHS];    /* by definition number */
   tk_arena arena;
   tk_changes changes;
