@@ -131,7 +131,7 @@ static void sleep_until_called(tk_engine *e) {
   tk_presence_poll(e->presence, fds, &count, MAX_FDS);
   atomic_store(&e->asleep, true);
   tk_presence_want(e->presence, wants);
-  bool stay = !has_work(e) && !e->again;
+  bool stay = !has_work(e) && (!e->again || e->hold_off_us);
   if (stay && wants && store_moved(e)) {
     e->again = true;
     stay = false;

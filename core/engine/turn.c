@@ -256,9 +256,11 @@ static void perform(turn *t) {
   wake_peers(t);
 }
 
-/* Nothing was committed. A full disk passes: outcomes of workers wait, clients are told. Anything else ends the store's life here. */
+/* Nothing was committed. A full disk passes: outcomes of workers wait, clients are told; an engine that is being closed does not wait, others
+ * find what it held. Anything else ends the store's life here. */
 static void perform_failure(turn *t, const tk_err *err) {
   tk_engine *e = t->e;
+  bool waits = err->code == TK_E_FULL && !e->stopping;
   tk_request *wait = NULL, **wait_at = &wait;
   tk_workers_discard(e);
   if (err->code != TK_E_FULL) tk_engine_fail(e, err);
@@ -266,7 +268,7 @@ static void perform_failure(turn *t, const tk_err *err) {
   while (t->requests) {
     tk_request *r = t->requests;
     t->requests = next_request(r);
-    if (err->code == TK_E_FULL && r->event_count && from_worker(r->events[0].type)) {
+    if (waits && r->event_count && from_worker(r->events[0].type)) {
       r->message.next = NULL;
       *wait_at = r;
       wait_at = (tk_request **)&r->message.next;
