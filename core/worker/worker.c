@@ -309,18 +309,28 @@ static int loop(tk_worker *worker, tk_err *err) {
   }
 }
 
-/* After a failure: what is left is closed, and requests that are under way are waited for. */
+/* Waits until what was posted so far is committed: who works sees it when work returns. */
+static void settle_posted(tk_worker *worker) {
+  tk_request *barrier = tk_request_new(TK_REQ_EVENTS, 0);
+  tk_engine_call(worker->engine, barrier);
+  tk_request_free(barrier);
+}
+
+/* What is left is closed, and requests that are under way are waited for. */
 static void leave(tk_worker *worker) {
   worker->paused = true;
   give_back_queued(worker);
   end_all(worker, TK_END_STOP);
   tk_worker_flush(worker);
+  settle_posted(worker);
   for (size_t i = 0; i < worker->followed_count; i++) tk_engine_unfollow(worker->followed[i], worker->port);
   if (worker->handle) tk_engine_detach(worker->engine, worker->handle);
   worker->handle = NULL;
   on_messages(worker);
   while (worker->replies) tk_loop_turn(worker->loop, true);
+  if (!atomic_load(&worker->unflushed)) return;
   tk_worker_flush(worker);
+  settle_posted(worker);
 }
 
 static int open_worker(tk_worker *worker, tk_err *err) {

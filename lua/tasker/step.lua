@@ -50,9 +50,12 @@ end
 local Raised = {}
 
 -- The part of a traceback below the user's code is the engine's own.
+local function own_part(traceback)
+  return traceback and (traceback:gsub("\n%s*%[C%]: in function 'xpcall'.*$", ""))
+end
+
 local function on_error(value)
-  local traceback = debug.traceback(nil, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*$", "")
-  return setmetatable({ value = value, traceback = traceback }, Raised)
+  return setmetatable({ value = value, traceback = own_part(debug.traceback(nil, 2)) }, Raised)
 end
 
 -- Bytes that are no UTF-8 become U+FFFD; longer texts are cut.
@@ -217,15 +220,16 @@ end
 -- @tab run
 -- @string code "timeout" …
 -- @string message
+-- @tparam ?string traceback where it was ended
 -- @return as run
-function step.interrupted(run, code, message)
+function step.interrupted(run, code, message, traceback)
   run.plan = plan_of(run)
   if run.attempt == 0 or not run.plan then
     local text = encode_error(errors.kept({ code = code, message = message, retryable = run.attempt > 0 }))
     return run.attempt == 0 and "ask_failed" or "failed", text, true
   end
   local definition = run.plan.steps[run.step]
-  return fail(run, definition, step_view.step(run, definition), { code = code, message = message })
+  return fail(run, definition, step_view.step(run, definition), { code = code, message = message }, own_part(traceback))
 end
 
 return step
