@@ -38,6 +38,7 @@ static void init(tk_engine *e, const tk_engine_options *options) {
   pthread_mutex_init(&e->lock, NULL);
   pthread_rwlock_init(&e->graphs_lock, NULL);
   e->manual = options->manual;
+  e->read_only = options->store.read_only;
   if (e->manual) tk_rng_seed(&e->rng, options->seed);
   else tk_rng_seed_system(&e->rng);
 }
@@ -48,6 +49,10 @@ int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine 
   pthread_mutex_lock(&registry_lock);
   tk_engine *e = memory ? NULL : find_open(url);
   if (e) {
+    if (e->read_only && !options->store.read_only) {
+      code = tk_err_set(err, TK_E_CONFLICT, "the store '%s' is open in this process for reading only: close that app first", e->key);
+      goto out;
+    }
     e->references++;
     *out = e;
     goto out;

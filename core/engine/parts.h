@@ -58,6 +58,7 @@ struct tk_engine {
   pid_t pid;
   char *key;                     /* identity in the registry; NULL: private (memory) */
   bool manual, shared;           /* see tk_engine_options */
+  bool read_only;                /* its environment cannot write */
   tk_engine *next;               /* registry, under its lock */
   uint32_t references;           /* under the registry's lock */
 

@@ -57,6 +57,25 @@ describe("what may happen answers nil, err:", function()
     assert.equal(1, #reader:tasks {})
   end)
 
+  it("a store that this process has open to read is a conflict when it is opened to write", function()
+    local first, url = harness.open "lmdb"
+    assert(first:submit(harness.one_step(nothing)))
+    first:close()
+    local reader = harness.reopen(url, { read_only = true })
+    harness.refused("conflict", "read", tasker.open(url))
+    reader:close()
+    assert.is_truthy(harness.reopen(url):submit(harness.one_step(nothing)))
+  end)
+
+  it("an app that was opened to read is one, also when another one writes", function()
+    local writer, url = harness.open "lmdb"
+    local id = assert(writer:submit(harness.one_step(nothing)))
+    local reader = harness.reopen(url, { read_only = true })
+    harness.refused("refused", "read", reader:cancel(id))
+    assert.equal("cancelled", writer:cancel(id).status)
+    assert.equal("cancelled", reader:task(id).status)
+  end)
+
   it("an unknown durability is invalid", function()
     harness.refused("invalid", { "durability", "maybe" }, tasker.open("memory:", { durability = "maybe" }))
   end)
