@@ -56,8 +56,18 @@ describe("the command line", function()
     process.remove_dir(dir)
   end)
 
+  -- Runs the program to its end: by one shell, since this file does so some two hundred times.
   local function cli(...)
-    return process.run { process.program(), cwd = dir, env = { LC_ALL = "C.UTF-8", TZ = "UTC", TASKER_STORE = "" }, ... }
+    local words = { process.quote(process.program()) }
+    for i, word in ipairs { ... } do
+      words[i + 1] = process.quote(word)
+    end
+    local _, how, status = os.execute(("cd %s; LC_ALL=C.UTF-8 TZ=UTC TASKER_STORE= exec timeout 60 %s >.out 2>.err </dev/null"):format(
+      dir, table.concat(words, " ")))
+    return {
+      status = how == "signal" and 128 + status or status,
+      stdout = process.read_file(dir .. "/.out"), stderr = process.read_file(dir .. "/.err"),
+    }
   end
 
   local function ok(...)
@@ -109,7 +119,8 @@ describe("the command line", function()
 
   -- In the background; a shell has what it starts there ignore SIGINT.
   local function start(...)
-    return process.start { "env", "--default-signal=INT", process.program(), cwd = dir, env = { LC_ALL = "C.UTF-8", TASKER_STORE = "" }, ... }
+    local env = { LC_ALL = "C.UTF-8", TASKER_STORE = "" }
+    return process.start { "env", "--default-signal=INT", process.program(), cwd = dir, env = env, ... }
   end
 
   -- Every line of stdout is a JSON value.
@@ -236,6 +247,20 @@ describe("the command line", function()
       assert.is_truthy(again.stderr:find("submitted before", 1, true))
     end)
 
+    it("keeps what handler files print off stdout", function()
+      process.write_file(dir .. "/loud.lua", [[
+        local tasker = require "tasker"
+        print("print") io.write("write\n") io.stdout:write("stdout\n")
+        tasker.handler { name = "loud", identity = function() print("identity") return "one" end,
+          steps = { { name = "only", run = function() io.write("step\n") return 1 end } } }]])
+      local result = ok("submit", "loud", "--file", "loud.lua")
+      assert.is_truthy(result.stdout:match "^[%x-]+\n$", result.stdout)
+      for _, text in ipairs { "print\n", "write\n", "stdout\n", "identity\n" } do
+        assert.is_truthy(result.stderr:find(text, 1, true), result.stderr)
+      end
+      assert.equal('{"only":1}\n', ok("run", "loud.lua").stdout)
+    end)
+
     it("refuses what cannot be and says what would be right", function()
       refused(1, { "there is no store at " .. dir .. "/tasker-data" }, "submit", "shop/order")
       ok("submit", "shop/order", "--file", "order.lua", "--json")
@@ -251,6 +276,7 @@ describe("the command line", function()
       refused(2, { "--priority must be an integer" }, "submit", "shop/order", "--priority", "high")
       refused(2, { "--delay", "--run-at" }, "submit", "shop/order", "--delay", "5", "--run-at", "5m")
       refused(2, { "--annotate must be NAME=VALUE" }, "submit", "shop/order", "--annotate", "x")
+      refused(1, { "submit: --queue must be" }, "submit", "shop/order", "--queue", "a/b")
       refused(2, { "--timeout needs --wait" }, "submit", "shop/order", "--timeout", "1")
       refused(2, { "HANDLER is missing" }, "submit")
       assert.equal("1\n", ok("tasks", "--count").stdout)
@@ -419,6 +445,13 @@ describe("the command line", function()
       assert.equal(#all, #values_of(ok("events", "--json", "--task", id).stdout))
     end)
 
+    it("ends quietly when its reader has seen enough", function()
+      finished_order()
+      local result = process.run { "bash", "-c", '"$0" events | true; echo ${PIPESTATUS[0]}', process.program(), cwd = dir }
+      assert.is_truthy(result.stdout == "141\n" or result.stdout == "0\n", result.stdout)
+      assert.equal("", result.stderr)
+    end)
+
     it("follows what happens, also by other processes", function()
       finished_order()
       local follower = start("events", "--follow", "--json")
@@ -576,6 +609,16 @@ describe("the command line", function()
       local text = terminal(100, "task @last", { LC_ALL = "C", TERM = "xterm", NO_COLOR = "1" }).stdout
       assert.is_nil(text:find "[\27\128-\255]", text)
       assert.is_truthy(text:find("+ reserve", 1, true))
+    end)
+
+    it("shows how far a run is when it takes longer than a second, and takes the line away", function()
+      process.write_file(dir .. "/steps.lua", [[
+        local tasker = require "tasker"
+        tasker.handler { name = "steps", chain = true, steps = {
+          { name = "a", run = function() tasker.sleep(1.2) end }, { name = "b", run = function() tasker.sleep(0.3) end } } }]])
+      local text = terminal(100, "run steps.lua").stdout
+      assert.is_truthy(text:find("running  ████████░░░░░░░░  50 %  1 of 2 steps\r\27[K", 1, true), text)
+      assert.is_nil(process.run { process.program(), "run", "steps.lua", cwd = dir }.stderr:find("running", 1, true))
     end)
 
     it("fits tables to its width", function()

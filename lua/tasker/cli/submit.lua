@@ -12,9 +12,9 @@ end
 local function parse_annotations(ctx, list)
   local annotations = {}
   for _, text in ipairs(list) do
-    local name, value = text:match("^([^=]+)=(.*)$")
+    local name, value = text:match("^([%w_.-]+)=(.*)$")
     if not name then
-      ctx.usage(("--annotate must be NAME=VALUE, not '%s'"):format(text))
+      ctx.usage(("--annotate must be NAME=VALUE with a name of A-Z a-z 0-9 _ . -, not '%s'"):format(text))
     end
     annotations[name] = annotation_value(value)
   end
@@ -34,9 +34,19 @@ local function submit_options(opts, ctx)
   }
 end
 
+local FLAGS = { tags = "tag", bypass_steps = "bypass", annotations = "annotate" }
+
+-- The client names its options; here they are called by what was typed.
+local function in_our_words(message)
+  local text = message:gsub("^app:submit: ", ""):gsub("option '([%l_]+)'", function(name)
+    return "--" .. (FLAGS[name] or name:gsub("_", "-"))
+  end)
+  return text
+end
+
 local function refuse(ctx, app, opts, err)
   if err.code ~= "not_found" then
-    return ctx.fail(ctx.name, err)
+    return ctx.fail(ctx.name, in_our_words(err.message))
   end
   local wanted = opts.handler
   if opts.namespace and not wanted:find("/", 1, true) then

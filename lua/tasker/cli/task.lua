@@ -60,8 +60,15 @@ local function run(opts, ctx)
   end
   local task = task_text.decode(text)
   local screen = term.out(ctx)
-  ctx.out(screen.is_tty and task_text.draw(screen, task, require("tasker.core").now(), opts.verbose)
-    or task_text.plain(task, opts.verbose))
+  if not screen.is_tty then
+    ctx.out(task_text.plain(task, opts.verbose))
+    return 0
+  end
+  ctx.out(task_text.draw(screen, task, require("tasker.core").now(), opts.verbose))
+  local advice = task_text.advice(task)
+  if advice then
+    ctx.out("  " .. screen:paint(advice, "dim") .. "\n")
+  end
   return 0
 end
 

@@ -50,9 +50,12 @@ function columns.draw(screen, declarations, rows)
       if screen.is_tty then
         text = screen:fit(text, widths[index])
       end
-      local padding = (" "):rep(widths[index] - term.width(text))
+      local padding = ""
+      if declaration.right or index < #declarations then
+        padding = (" "):rep(widths[index] - term.width(text))
+      end
       text = screen:paint(text, color or cell.color)
-      cells[index] = declaration.right and padding .. text or index == #declarations and text or text .. padding
+      cells[index] = declaration.right and padding .. text or text .. padding
     end
     lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))
   end

@@ -240,8 +240,10 @@ local function facts_of(task, now)
   return facts
 end
 
--- The command that most likely comes next, or nil.
-local function advice(task)
+--- The command that most likely comes next, or nil.
+-- @tab task from `task_text.decode`
+-- @treturn string|nil
+function task_text.advice(task)
   local id = task.task_id
   if task.status == "error" then
     return ("tasker-lua retry %s gives its failed steps a fresh set of attempts"):format(id)
@@ -293,10 +295,6 @@ function task_text.draw(screen, task, now, verbose)
   draw_steps(screen, lines, task, now, verbose)
   lines[#lines + 1] = ""
   lines[#lines + 1] = "  " .. screen:paint(counts_line(task), "dim")
-  local next_step = advice(task)
-  if next_step then
-    lines[#lines + 1] = "  " .. screen:paint(next_step, "dim")
-  end
   return table.concat(lines, "\n") .. "\n"
 end
 
