@@ -34,7 +34,7 @@ int64_t tk_engine_next_timer_us(const tk_engine *engine);   /* of a manual engin
 void tk_engine_nudge(tk_engine *engine);             /* the next step takes a turn, as if a peer had rung */
 uint32_t tk_engine_process(const tk_engine *engine); /* its process number; 0: not joined */
 void tk_engine_crash(tk_engine *engine);             /* a manual engine is gone as by kill -9: nothing is given back */
-void tk_engine_bury(tk_engine *engine, uint32_t process);   /* gives back all that a dead process held, and forgets it */
+bool tk_engine_bury(tk_engine *engine, uint32_t process);   /* gives back all that a dead process held, and forgets it; false: try again */
 
 /* ---- Ports ---- */
 typedef enum tk_message_type { TK_MSG_REPLY = 1, TK_MSG_RUN, TK_MSG_INTERRUPT, TK_MSG_IDLE, TK_MSG_STOP, TK_MSG_LOG } tk_message_type;

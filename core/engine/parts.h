@@ -59,6 +59,7 @@ struct tk_engine {
   char *key;                     /* identity in the registry; NULL: private (memory) */
   bool manual, shared;           /* see tk_engine_options */
   bool read_only;                /* its environment cannot write */
+  bool unburied;                 /* the disk is full: a dead process still holds work */
   tk_engine *next;               /* registry, under its lock */
   uint32_t references;           /* under the registry's lock */
 
@@ -116,7 +117,7 @@ void tk_followers_ring(tk_engine *engine);
 
 /* turn.c */
 bool tk_engine_turn(tk_engine *engine);                       /* false: there was nothing to do */
-void tk_engine_recover(tk_engine *engine, uint32_t process);  /* gives back all that a dead process held */
+bool tk_engine_recover(tk_engine *engine, uint32_t process);  /* gives back all that a dead process held; false: not all, it must stay known */
 void tk_engine_fail(tk_engine *engine, const tk_err *err);
 uint8_t tk_engine_peek_inbox(tk_engine *engine);              /* type of the oldest request, 0: none */
 tk_request *tk_engine_take_inbox(tk_engine *engine);          /* oldest first, bounded by TK_TURN_EVENTS but at least one */

@@ -29,9 +29,10 @@ static void look_for_dead(tk_engine *e) {
   if (!e->process.number || !e->presence || tk_snap_open(e->store, &snap, NULL)) return;
   tk_snap_each_process(snap, scan_process, &scan, NULL);
   tk_snap_close(snap);
+  e->unburied = false;
   for (size_t i = 0; i < scan.count && !atomic_load(&e->failed); i++) {
-    tk_engine_bury(e, scan.dead[i].number);
-    tk_presence_bury(e->presence, scan.dead[i].incarnation);
+    if (tk_engine_bury(e, scan.dead[i].number)) tk_presence_bury(e->presence, scan.dead[i].incarnation);
+    else e->unburied = true;
   }
   if (scan.count) tk_store_housekeep(e->store, NULL);
 }
@@ -93,7 +94,7 @@ static void look_after_peers(tk_engine *e) {
   e->peers_seen_us = now_us;
   struct pollfd fds[MAX_FDS];
   size_t count = 0;
-  bool died = tk_presence_changed(e->presence);
+  bool died = tk_presence_changed(e->presence) || e->unburied;
   tk_presence_poll(e->presence, fds, &count, MAX_FDS);
   if (count && poll(fds, count, 0) > 0) tk_presence_rang(e->presence, fds, count, &died);
   if (died) look_for_dead(e);
@@ -107,6 +108,7 @@ static bool wants_idle(const tk_engine *e) {
 
 static int sleep_timeout_ms(const tk_engine *e) {
   if (e->hold_off_us) return 100;
+  if (e->unburied) return 1000;
   if (!e->workers || e->next_timer_us == INT64_MAX) return -1;
   int64_t left_us = e->next_timer_us - tk_clock_now_us(&e->clock);
   if (left_us <= 0) return 0;
@@ -126,7 +128,7 @@ static void sleep_until_called(tk_engine *e) {
   struct pollfd fds[MAX_FDS];
   size_t count = 0;
   uint32_t wants = (e->workers ? TK_WAKE_WORK : 0) | (e->followers || wants_idle(e) ? TK_WAKE_LOG : 0);
-  if (e->process.number && tk_presence_changed(e->presence)) look_for_dead(e);
+  if (e->process.number && (tk_presence_changed(e->presence) || e->unburied)) look_for_dead(e);
   fds[count++] = (struct pollfd){.fd = e->bell, .events = POLLIN};
   tk_presence_poll(e->presence, fds, &count, MAX_FDS);
   atomic_store(&e->asleep, true);
@@ -166,7 +168,8 @@ static void answer_failed(tk_engine *e) {
 void tk_engine_leave(tk_engine *e) {
   tk_err err;
   if (!e->process.number || atomic_load(&e->failed)) return;
-  tk_engine_recover(e, e->process.number);   /* what was claimed and never answered */
+  /* What was claimed and never answered; if that cannot be written, another process does it. */
+  if (!tk_engine_recover(e, e->process.number)) return;
   if (tk_store_leave(e->store, e->process.number, &err)) tk_log(TK_LOG_WARN, "leaving the store: %s", err.message);
 }
 
@@ -200,12 +203,13 @@ int64_t tk_engine_next_timer_us(const tk_engine *e) { return e->next_timer_us; }
 void tk_engine_nudge(tk_engine *e) { e->again = true; }
 uint32_t tk_engine_process(const tk_engine *e) { return e->process.number; }
 
-void tk_engine_bury(tk_engine *e, uint32_t process) {
+bool tk_engine_bury(tk_engine *e, uint32_t process) {
   tk_err err;
-  tk_engine_recover(e, process);
-  if (!atomic_load(&e->failed) && tk_store_leave(e->store, process, &err) && err.code != TK_E_NOT_FOUND)
-    tk_log(TK_LOG_WARN, "burying a dead process: %s", err.message);
+  if (!tk_engine_recover(e, process)) return false;
   e->again = true;
+  if (!tk_store_leave(e->store, process, &err) || err.code == TK_E_NOT_FOUND) return true;
+  tk_log(TK_LOG_WARN, "burying a dead process: %s", err.message);
+  return false;
 }
 
 void tk_engine_crash(tk_engine *e) {

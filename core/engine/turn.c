@@ -356,7 +356,7 @@ bool tk_engine_turn(tk_engine *e) {
 }
 
 /* In turns of a bounded size; each ends claims of the dead process and deletes the batches it read whole. */
-void tk_engine_recover(tk_engine *e, uint32_t process) {
+bool tk_engine_recover(tk_engine *e, uint32_t process) {
   for (size_t count = TK_TURN_EVENTS; count == TK_TURN_EVENTS;) {
     turn t;
     tk_err err = {0};
@@ -386,6 +386,7 @@ void tk_engine_recover(tk_engine *e, uint32_t process) {
   failed:
     if (code == TK_E_FULL) tk_log(TK_LOG_WARN, "giving back what a dead process held: %s", err.message);
     else tk_engine_fail(e, &err);
-    return;
+    return false;
   }
+  return true;
 }
