@@ -32,7 +32,7 @@ function scenarios.submit(store)
   arm()
   for i = 1, 12 do
     local id, err = app:submit(handler, { text = ("x"):rep(6000) }, { identity_key = "key-" .. i })
-    err = err or {}
+    err = not id and err or {}
     say { key = "key-" .. i, id = id, code = err.code, message = err.message, unknown = (err.details or {}).unknown }
   end
   app:close()
