@@ -2,8 +2,12 @@
 --
 -- Damaged pages can crash the library that reads them. So a process of its own does the reading, and this one says what
 -- became of it.
+local child = require "tasker.cli.support.child"
 local format = require "tasker.cli.support.format"
 local progress = require "tasker.cli.support.progress"
+
+-- SIGABRT, SIGBUS, SIGSEGV: what reading a damaged page can end with.
+local CRASHES = { [6] = true, [7] = true, [11] = true }
 
 -- Reads the store in this process.
 local function check_here(opts, ctx)
@@ -33,32 +37,17 @@ local function check_here(opts, ctx)
   return 0
 end
 
-local function quoted(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
--- The command that runs this very program again; `exec` so that its end, by a signal too, is what we are told.
-local function command_of(opts, ctx)
-  local file = assert(io.open("/proc/self/stat"))
-  local pid = file:read("n")
-  file:close()
-  local words = { "exec", ("/proc/%d/exe"):format(math.tointeger(pid)), "check", "--in-process", "--store", quoted(ctx.store_url) }
-  if opts.json then
-    words[#words + 1] = "--json"
-  end
-  return table.concat(words, " ")
-end
-
 local function run(opts, ctx)
   if opts.in_process or ctx.store_url == "memory:" then
     return check_here(opts, ctx)
   end
   ctx.require_store()
   io.stdout:flush()
-  local _, how, number = os.execute(command_of(opts, ctx))
+  -- `exec`, so that its end, by a signal too, is what we are told.
+  local _, how, number = os.execute("exec " .. child.command(ctx, opts, {}))
   if how == "exit" then
     return number
-  elseif number == 2 or number == 15 then
+  elseif not CRASHES[number] then
     return 128 + number
   end
   local text = ("the store's pages are damaged: the process that read them died of signal %d"):format(number)
@@ -73,8 +62,8 @@ return {
 Says each damage in a line; the exit code is 1 when there is any. Others may work on the store meanwhile.]],
   arguments = {},
   options = {
-    { name = "in-process", help = "read in this process; damaged pages may then crash it" },
     { name = "json", help = "{\"damage\":…} for each, at the end {\"records\":…,\"damages\":…}" },
+    child.option,
   },
   examples = { { "tasker-lua check --store /backups/tasker-2026-01-31", "is the backup sound?" } },
   run = run,

@@ -73,6 +73,10 @@ local function run(opts, ctx)
       return ctx.fail(ctx.name, err)
     end
   end
+  if opts.follow then
+    -- From here on each commit is told: none falls between a read and a wait.
+    engine:wait_log(0)
+  end
   local screen = term.out(ctx)
   local after, left = opts.after, opts.limit or math.huge
   while left > 0 do
