@@ -147,6 +147,19 @@ describe("the command line", function()
     assert.truthy(result.stderr == "141\n" or result.stderr == "0\n", result.stderr)
   end)
 
+  it("is ended by Ctrl-C quietly, as by the signal", function()
+    assert.equal(0, run("submit", "none", "--file", process.write_file(dir .. "/none.lua",
+      "require('tasker').handler { name = 'none', steps = { { name = 'one', run = print } } }"), "--store", "s").status)
+    -- In the background of a shell SIGINT would be ignored, in what it starts as well.
+    local child = process.start { "env", "--default-signal=INT", program, "events", "--follow", "--json", "--store", "s", cwd = dir }
+    finally(function() child:close() end)
+    while child:running() and child:stdout() == "" do end
+    child:kill "INT"
+    while child:running() do end
+    assert.equal(130, child:status())
+    assert.equal("", child:stderr())
+  end)
+
   it("fails when stdout is full", function()
     local result = shell '"$1" help >/dev/full'
     assert.equal("tasker-lua: cannot write to stdout: No space left on device\n", result.stderr)
