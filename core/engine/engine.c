@@ -154,6 +154,13 @@ void tk_engine_fail(tk_engine *e, const tk_err *err) {
   e->failure = *err;
   atomic_store(&e->failed, err->code ? err->code : TK_E_IO);
   tk_log(TK_LOG_ERROR, "the store failed, nothing more is acknowledged: %s", err->message);
+  /* Who waits for work or for news is called to see it. */
+  for (tk_worker_handle *w = e->workers; w; w = w->next) {
+    tk_message *m = tk_calloc(1, sizeof *m);
+    m->type = TK_MSG_STOP;
+    tk_port_push(w->port, m);
+  }
+  tk_followers_ring(e);
 }
 
 /* ---- Graphs ---- */
