@@ -134,7 +134,7 @@ describe("what cannot be opened", function()
     return cli("events", "--json", "--store", store).stdout .. cli("tasks", "--json", "--limit", "1000", "--store", store).stdout
   end
 
-  it("is damaged: check tells, or the damage is where nothing is kept", function()
+  it("is damaged: check tells, or the damage is where nothing is kept #slow", function()
     math.randomseed(tonumber(os.getenv "TASKER_SEED") or 1)
     write_data(whole)
     local right = content()
