@@ -188,7 +188,8 @@ void tk_watch_enter(tk_watch *watch, int64_t limit_us, bool exempt, int64_t late
   atomic_store_explicit(&watch->limit_us, limit_us, memory_order_relaxed);
   atomic_store_explicit(&watch->late_us, late_us, memory_order_relaxed);
   atomic_store(&watch->word, ++watch->sequence << 3 | (exempt ? EXEMPT : 0) | STATE_BUSY);
-  if ((late_us < limit_us ? late_us : limit_us) < atomic_load(&next_us)) ring();
+  int64_t first_us = late_us < limit_us ? late_us : limit_us, stop_us = exempt ? INT64_MAX : atomic_load(watch->stop_us);
+  if ((stop_us < first_us ? stop_us : first_us) < atomic_load(&next_us)) ring();
 }
 
 void tk_watch_move(tk_watch *watch, int64_t limit_us) {

@@ -293,6 +293,7 @@ static int attach(tk_worker *worker, tk_err *err) {
 
 static int loop(tk_worker *worker, tk_err *err) {
   for (;;) {
+    look_at_stop(worker);
     bool more = run_slice(worker);
     if (worker->given_up) {
       come_back(worker);
@@ -300,7 +301,6 @@ static int loop(tk_worker *worker, tk_err *err) {
       int code = atomic_load(&worker->stop->wanted) ? 0 : attach(worker, err);
       if (code) return code;
     }
-    look_at_stop(worker);
     if (!more) tk_worker_flush(worker);
     if (worker->paused && !worker->active && !worker->replies) return 0;
     int code = tk_engine_alive(worker->engine, err);
