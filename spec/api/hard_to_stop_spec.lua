@@ -3,6 +3,7 @@ local tasker = require "tasker"
 
 local process = harness.process
 local once = { limit = 1 }
+local it_ends_loops = harness.it_ends_loops(it, pending)
 
 describe("a step in a C call that does not return in time", function()
   local app
@@ -86,7 +87,7 @@ end)
 describe("a step whose process dies", function()
   after_each(harness.clean)
 
-  it("is in error after retry.lost_limit losses", function()
+  it_ends_loops("is in error after retry.lost_limit losses", function()
     local app = harness.open "lmdb"
     local dir = harness.temp_dir()
     local file = process.write_file(dir .. "/deadly.lua", [[
@@ -113,7 +114,7 @@ end)
 describe("SIGTERM", function()
   after_each(harness.clean)
 
-  it("ends a worker whose step loops, and the step is given back", function()
+  it_ends_loops("ends a worker whose step loops, and the step is given back", function()
     local app = harness.open "lmdb"
     local dir = harness.temp_dir()
     local file = process.write_file(dir .. "/loops.lua", [[

@@ -2,6 +2,7 @@ local harness = require "spec.support.harness"
 local tasker = require "tasker"
 
 local process = harness.process
+local it_ends_loops = harness.it_ends_loops(it, pending)
 
 --- A handler file whose steps write what they do, a line each, to the file that $TRACE names.
 local handlers = [[
@@ -149,7 +150,7 @@ describe("several processes on one store", function()
     assert.equal(2, task.steps.a.attempts)
   end)
 
-  it("can cancel what another one runs, also Lua that loops", function()
+  it_ends_loops("can cancel what another one runs, also Lua that loops", function()
     worker()
     defined "stubborn"
     local id = assert(app:submit "mp/stubborn")

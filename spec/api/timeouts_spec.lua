@@ -3,6 +3,7 @@ local tasker = require "tasker"
 
 local once = { limit = 1 }
 local function nothing() end
+local it_ends_loops = harness.it_ends_loops(it, pending)
 
 for _, kind in ipairs(harness.kinds) do
   describe("a step's timeout, on " .. kind .. ",", function()
@@ -43,13 +44,13 @@ describe("a step's timeout", function()
     assert.equal("timeout", step.error.code)
   end
 
-  it("ends Lua that loops", function()
+  it_ends_loops("ends Lua that loops", function()
     ended_by_timeout(function()
       while true do end
     end)
   end)
 
-  it("ends Lua that catches every error", function()
+  it_ends_loops("ends Lua that catches every error", function()
     ended_by_timeout(function()
       while true do
         pcall(function()
@@ -67,7 +68,7 @@ describe("a step's timeout", function()
     end)
   end)
 
-  it("ends loops in coroutines of the user", function()
+  it_ends_loops("ends loops in coroutines of the user", function()
     ended_by_timeout(function()
       local inner = coroutine.wrap(function()
         coroutine.wrap(function()
@@ -84,7 +85,7 @@ describe("a step's timeout", function()
     end)
   end)
 
-  it("replaces the user's own hook", function()
+  it_ends_loops("replaces the user's own hook", function()
     ended_by_timeout(function()
       debug.sethook(function() end, "", 1)
       while true do end
@@ -101,7 +102,7 @@ describe("a step's timeout", function()
     assert.equal(1, closed)
   end)
 
-  it("leaves the other steps of the thread alone", function()
+  it_ends_loops("leaves the other steps of the thread alone", function()
     local slow = app:submit(harness.one_step(function() tasker.sleep(0.3) return "slept" end))
     local looping = app:submit(harness.one_step(function()
       while true do end

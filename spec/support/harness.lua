@@ -125,6 +125,15 @@ function harness.refused(code, fragments, value, err)
   return err
 end
 
+--- `it` for promises about Lua that only computes: skipped, with the reason, where signals do not reach it.
+-- @param it busted's
+-- @param pending busted's
+function harness.it_ends_loops(it, pending)
+  return process.ends_loops and it or function(name)
+    pending(name .. ": ThreadSanitizer holds signals back while Lua only computes")
+  end
+end
+
 --- Asserts that text names a limit in one of its spellings ("1 MiB", "1048576", "1,048,576").
 function harness.names_limit(text, ...)
   local plain = tostring(text):gsub("(%d),(%d)", "%1%2")
