@@ -190,7 +190,7 @@ TEST(what_is_no_store_is_refused_with_one_sentence) {
 
 TEST(a_file_that_was_cut_is_refused_and_left_as_it_is) {
   world *w = world_new("lmdb:");
-  char file[80];
+  char file[160];
   struct stat st;
   uint32_t definition = world_define(w, "a", "1.0.0", 1, SHAPE_CHAIN);
   for (int i = 0; i < 30; i++) world_submit(w, definition);
@@ -256,7 +256,7 @@ TEST(a_store_survives_being_closed_and_opened) {
 
 TEST(a_backup_opens_as_a_store_and_goes_only_into_an_empty_folder) {
   world *w = world_new("lmdb:");
-  char to[80];
+  char to[160];
   uint32_t definition = world_define(w, "a", "1.0.0", 1, SHAPE_CHAIN);
   for (int i = 0; i < 20; i++) world_submit(w, definition);
   snprintf(to, sizeof to, "%s/copy/deep", w->url);
@@ -264,7 +264,7 @@ TEST(a_backup_opens_as_a_store_and_goes_only_into_an_empty_folder) {
   world_submit(w, definition);
   CHECK_EQ_INT(tk_store_backup(w->store, to, &w->err), TK_E_REFUSED);
   world copy = {.now_us = w->now_us};
-  snprintf(copy.url, sizeof copy.url, "%s", to);
+  snprintf(copy.url, sizeof copy.url, "%.127s", to);
   REQUIRE(world_open(&copy, NULL));
   tk_snap *snap;
   tk_meta meta;

@@ -30,7 +30,7 @@ static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
   if (pick & 4096) step->last_attempted_at_us = pick & 8192 ? step->started_at_us : (int64_t)value + 5;
   if (pick & 16384) step->completed_at_us = (int64_t)value - 6;
   if (pick & 32768) step->due_us = (int64_t)~value;
-  if (pick & 65536) step->ready_at_us = (int64_t)value * 7;
+  if (pick & 65536) step->ready_at_us = (int64_t)(value * 7);
   if (pick & 131072) step->delay_us = (int64_t)value >> 3;
 }
 
