@@ -68,8 +68,9 @@ static int read_filter(lua_State *L, tk_task_filter *filter, tk_err *err) {
   tk_slice status = tk_field_slice(L, 2, "status");
   if (status.data) {
     filter->status = tk_task_status_parse(status.data, status.size);
-    if (filter->status < 0) return tk_err_set(err, TK_E_INVALID, "status: a task is never '%.*s'", (int)(status.size < 100 ? status.size : 100),
-                                              status.data);
+    if (filter->status < 0)
+      return tk_err_set(err, TK_E_INVALID, "status: a task is never '%.*s'", (int)(status.size < 100 ? status.size : 100),
+                        status.data);
   }
   filter->name = tk_field_slice(L, 2, "name");
   filter->ns = tk_field_slice(L, 2, "namespace");

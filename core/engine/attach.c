@@ -29,7 +29,9 @@ static int run_follow(tk_engine *e, void *argument, tk_err *err) {
   return TK_OK;
 }
 
-int tk_engine_follow(tk_engine *e, tk_port *port, tk_err *err) { return tk_engine_control(e, run_follow, &(follow_argument){port, false}, err); }
+int tk_engine_follow(tk_engine *e, tk_port *port, tk_err *err) {
+  return tk_engine_control(e, run_follow, &(follow_argument){port, false}, err);
+}
 void tk_engine_unfollow(tk_engine *e, tk_port *port) { tk_engine_control(e, run_follow, &(follow_argument){port, true}, NULL); }
 
 void tk_followers_ring(tk_engine *e) {

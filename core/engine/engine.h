@@ -12,9 +12,9 @@ typedef struct tk_engine tk_engine;
 typedef struct tk_engine_options {
   tk_store_options store;
   const tk_clock *clock;          /* NULL: the system's */
-  bool manual;                    /* no thread: the caller takes turns with tk_engine_step (simulation, virtual time); calls must not block */
+  bool manual; /* no thread: the caller takes turns with tk_engine_step (simulation, virtual time); calls must not block */
   uint64_t seed;                  /* of a manual engine's random source */
-  tk_store *shared;               /* a manual engine over a store that somebody else owns and that several engines share; NULL: opens its own */
+  tk_store *shared; /* a manual engine over a store that somebody else owns and that several engines share; NULL: opens its own */
 } tk_engine_options;
 
 /* Opens the store's engine in this process, or takes a reference to the one that is open (same directory). `closed` is answered by every
@@ -40,8 +40,8 @@ bool tk_engine_bury(tk_engine *engine, uint32_t process);   /* gives back all th
 typedef enum tk_message_type { TK_MSG_REPLY = 1, TK_MSG_RUN, TK_MSG_INTERRUPT, TK_MSG_IDLE, TK_MSG_STOP, TK_MSG_LOG } tk_message_type;
 typedef struct tk_message { struct tk_message *next; uint8_t type; } tk_message;
 
-/* A mailbox with one reader. push: any thread. wake is called with the port's lock held after a push that found it empty; it must be cheap and
- * must not touch the port (uv_async_send). */
+/* A mailbox with one reader. push: any thread. wake is called with the port's lock held after a push that found it empty; it must
+ * be cheap and must not touch the port (uv_async_send). */
 typedef struct tk_port tk_port;
 tk_port *tk_port_new(void (*wake)(void *context), void *context);   /* NULL wake: for tk_port_wait */
 void tk_port_free(tk_port *port);                                    /* frees the messages left in it */
@@ -121,8 +121,8 @@ typedef struct tk_run_message {
   int64_t heartbeat_timeout_us;   /* 0: none */
   uint64_t inputs, progress;      /* payload numbers; 0: none */
 } tk_run_message;
-/* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the same, which gives
- * the slot back (the event itself is fenced). Every RUN is answered by exactly one outcome event. */
+/* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the
+ * same, which gives the slot back (the event itself is fenced). Every RUN is answered by exactly one outcome event. */
 typedef struct tk_interrupt_message {
   tk_message message;
   uint64_t task_no;

@@ -117,7 +117,8 @@ void tk_followers_ring(tk_engine *engine);
 
 /* turn.c */
 bool tk_engine_turn(tk_engine *engine);                       /* false: there was nothing to do */
-bool tk_engine_recover(tk_engine *engine, uint32_t process);  /* gives back all that a dead process held; false: not all, it must stay known */
+/* Gives back all that a dead process held; false: not all, it must stay known. */
+bool tk_engine_recover(tk_engine *engine, uint32_t process);
 void tk_engine_fail(tk_engine *engine, const tk_err *err);
 uint8_t tk_engine_peek_inbox(tk_engine *engine);              /* type of the oldest request, 0: none */
 tk_request *tk_engine_take_inbox(tk_engine *engine);          /* oldest first, bounded by TK_TURN_EVENTS but at least one */

@@ -142,8 +142,8 @@ static void open_peer(tk_presence *p, peer *q) {
 
 static bool is_incarnation(const char *name) { return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32; }
 
-/* Looks into the folder when it changed: peers come and go seldom, commits do not. A change of the last moments is not relied on: file times move
- * in ticks of some milliseconds, and a second change within one tick would not be seen. */
+/* Looks into the folder when it changed: peers come and go seldom, commits do not. A change of the last moments is not relied on:
+ * file times move in ticks of some milliseconds, and a second change within one tick would not be seen. */
 static void refresh(tk_presence *p) {
   struct stat st;
   if (stat(p->folder, &st) < 0) return;

@@ -1,5 +1,6 @@
-/* How the processes of one store find, wake and miss each other: for each a file procs/<incarnation> that it holds locked for life (OFD lock) with a
- * page of shared flags, and a FIFO beside it. A pidfd is the bell of a death, the lock is the truth. Owner: the engine's thread. */
+/* How the processes of one store find, wake and miss each other: for each a file procs/<incarnation> that it holds locked for
+ * life (OFD lock) with a page of shared flags, and a FIFO beside it. A pidfd is the bell of a death, the lock is the truth.
+ * Owner: the engine's thread. */
 #ifndef TK_ENGINE_PRESENCE_H
 #define TK_ENGINE_PRESENCE_H
 #include <poll.h>

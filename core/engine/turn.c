@@ -256,8 +256,8 @@ static void perform(turn *t) {
   wake_peers(t);
 }
 
-/* Nothing was committed. A full disk passes: outcomes of workers wait, clients are told; an engine that is being closed does not wait, others
- * find what it held. Anything else ends the store's life here. */
+/* Nothing was committed. A full disk passes: outcomes of workers wait, clients are told; an engine that is being closed does not
+ * wait, others find what it held. Anything else ends the store's life here. */
 static void perform_failure(turn *t, const tk_err *err) {
   tk_engine *e = t->e;
   bool waits = err->code == TK_E_FULL && !e->stopping;

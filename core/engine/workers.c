@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "engine/parts.h"
 
-static uint32_t free_slots(const tk_worker_handle *w) { return w->paused || w->running >= w->concurrency ? 0 : w->concurrency - w->running; }
+static uint32_t free_slots(const tk_worker_handle *w) {
+  return w->paused || w->running >= w->concurrency ? 0 : w->concurrency - w->running;
+}
 
 size_t tk_workers_free(const tk_engine *e) {
   size_t count = 0;
@@ -30,7 +32,9 @@ static bool has_queue(const tk_worker_handle *w, uint32_t queue) {
   return false;
 }
 
-static bool serves(const tk_worker_handle *w, uint32_t queue, uint32_t definition) { return has_queue(w, queue) && has_definition(w, definition); }
+static bool serves(const tk_worker_handle *w, uint32_t queue, uint32_t definition) {
+  return has_queue(w, queue) && has_definition(w, definition);
+}
 
 static int compare_numbers(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -257,7 +261,9 @@ static bool look_timer(void *context, const tk_timer *timer) {
   if (timer->kind == TK_TIMER_TASK_TIMEOUT) return true;   /* does not start anything */
   tk_arena_reset(&look->arena);
   if (tk_snap_task(look->snap, &look->arena, timer->task_no, tk_engine_graph_lookup, look->engine, &task, NULL, NULL)) return true;
-  uint32_t queue = timer->step != TK_NO_STEP && task->graph->steps[timer->step].queue_no ? task->graph->steps[timer->step].queue_no : task->queue;
+  uint32_t queue = timer->step != TK_NO_STEP && task->graph->steps[timer->step].queue_no
+                       ? task->graph->steps[timer->step].queue_no
+                       : task->queue;
   look->expected = task->status != TK_TASK_PAUSED && ours(look->engine, queue, task->definition);
   return !look->expected;
 }
@@ -269,7 +275,8 @@ static bool look_ready(void *context, const tk_ready *ready) {
   if (queue_ours && !ours(look->engine, ready->queue, ready->definition)) {
     size_t i = 0;
     while (i < look->missing_count && look->missing[i] != ready->definition) i++;
-    if (i == look->missing_count && i < sizeof look->missing / sizeof *look->missing) look->missing[look->missing_count++] = ready->definition;
+    if (i == look->missing_count && i < sizeof look->missing / sizeof *look->missing)
+      look->missing[look->missing_count++] = ready->definition;
   }
   return ++look->seen < 1000;   /* enough to tell people; the rest is the same */
 }

@@ -16,7 +16,8 @@ typedef struct tk_decide {
  * Events from workers that are fenced (wrong attempt, final step) change nothing: *fenced is set (may be NULL). */
 int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err);
 
-/* Whether the definition allows what the submission asks (submission->graph is set): TK_E_INVALID names the step that cannot be bypassed. */
+/* Whether the definition allows what the submission asks (submission->graph is set): TK_E_INVALID names the step that cannot be
+ * bypassed. */
 int tk_decide_check_submission(const tk_submission *submission, tk_err *err);
 /* Makes a task out of a submission. `task` is zeroed memory with chunks prepared (tk_task_prepare) by the caller; no is set. */
 int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err);

@@ -7,16 +7,17 @@ static const tk_slice nothing = {NULL, 0};
 static int refuse_task(tk_err *err, const tk_task *task, const char *verb, uint8_t to) {
   char id[37];
   tk_id_format(&task->id, id);
-  return tk_err_set(err, TK_E_REFUSED, "%s of task %s is refused: it is %s and cannot become %s", verb, id, tk_task_status_name(task->status),
-                    tk_task_status_name(to));
+  return tk_err_set(err, TK_E_REFUSED, "%s of task %s is refused: it is %s and cannot become %s", verb, id,
+                    tk_task_status_name(task->status), tk_task_status_name(to));
 }
 
 static int refuse_step(tk_err *err, const tk_task *task, uint32_t index, const char *verb, uint8_t to) {
   char id[37];
   tk_id_format(&task->id, id);
   tk_slice name = task->graph->steps[index].name;
-  return tk_err_set(err, TK_E_REFUSED, "%s of step '%.*s' of task %s is refused: it is %s and cannot become %s", verb, (int)name.size, name.data, id,
-                    tk_step_status_name(tk_task_step((tk_task *)task, index)->status), tk_step_status_name(to));
+  return tk_err_set(err, TK_E_REFUSED, "%s of step '%.*s' of task %s is refused: it is %s and cannot become %s", verb,
+                    (int)name.size, name.data, id, tk_step_status_name(tk_task_step((tk_task *)task, index)->status),
+                    tk_step_status_name(to));
 }
 
 static int cancel_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {

@@ -67,7 +67,8 @@ static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
   step->failures++;
   set_error(d, step, event->data);
   tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
-  if (event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit) retry_later(d, task, event->step, event->delay_us);
+  if (event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit)
+    retry_later(d, task, event->step, event->delay_us);
   else fail_for_good(d, task, event->step);
 }
 

@@ -197,7 +197,9 @@ void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
 /* Looks through at most TK_SWEEP_STEPS steps; goes on in a later turn when held steps are further on. */
 void tk_part_release_held(tk_decide *d, tk_task *task) {
   if (!task->held || !may_start(task)) return;
-  uint32_t room = task->graph->max_parallel ? task->graph->max_parallel - (at_limit(task) ? task->graph->max_parallel : task->running) : UINT32_MAX;
+  uint32_t room = task->graph->max_parallel
+                      ? task->graph->max_parallel - (at_limit(task) ? task->graph->max_parallel : task->running)
+                      : UINT32_MAX;
   uint32_t at = task->held_from, end = at + TK_SWEEP_STEPS, count = task->graph->step_count;
   if (end > count) end = count;
   for (; at < end && room && task->held; at++) {
@@ -291,7 +293,8 @@ void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice au
     tk_part_log(d, task, TK_LOG_TASK_CANCELLED, TK_NO_STEP, 0, 0, audit);
     return;
   }
-  tk_slice error = tk_part_text(d, "{\"message\":\"the task took longer than its timeout of %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
-                                (double)task->graph->timeout_us / 1e6);
+  tk_slice error = tk_part_text(
+      d, "{\"message\":\"the task took longer than its timeout of %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
+      (double)task->graph->timeout_us / 1e6);
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, tk_changes_payload(d->changes, error), tk_slice_of(NULL, 0));
 }

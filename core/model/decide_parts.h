@@ -1,4 +1,5 @@
-/* What the parts of decide share: status changes that keep the counters true, the log, readiness, and the end of a task. Only for model/decide*.c. */
+/* What the parts of decide share: status changes that keep the counters true, the log, readiness, and the end of a task. Only for
+ * model/decide*.c. */
 #ifndef TK_MODEL_DECIDE_PARTS_H
 #define TK_MODEL_DECIDE_PARTS_H
 #include "model/decide.h"
@@ -19,7 +20,8 @@ static inline bool tk_part_running(const tk_task *task) {   /* may anything stil
 
 /* The step's dependencies are done: ready (indexed or held), or skipped when it is bypassed (its dependents follow). */
 void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index);
-/* `index` is done: its dependents from outs[from] on have one dependency less. Goes on through skipped ones; what exceeds the turn's share becomes a sweep. */
+/* `index` is done: its dependents from outs[from] on have one dependency less. Goes on through skipped ones; what exceeds the
+ * turn's share becomes a sweep. */
 void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from);
 /* The same from the first, unless an error that continues released them before; `may_end_again`: this is such an error. */
 void tk_part_release_once(tk_decide *d, tk_task *task, uint32_t index, bool may_end_again);
@@ -37,7 +39,8 @@ void tk_part_set_task_timer(tk_decide *d, tk_task *task, int64_t due_us, uint8_t
 void tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit);
 /* Ends the task when nothing can move any more. `error`: payload of the failure that led here, or 0. */
 void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error);
-/* Cancels what is not final from step `from` on; at the end the task's last event. `status` of the task says which: cancelled, or error (its timeout). */
+/* Cancels what is not final from step `from` on; at the end the task's last event. `status` of the task says which: cancelled, or
+ * error (its timeout). */
 void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice audit);
 
 /* By kind of event: workers' outcomes, clients' operations. */

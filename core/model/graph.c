@@ -63,8 +63,9 @@ static int refuse_cycles(const tk_graph *g, tk_err *err) {
   int code = TK_OK;
   for (uint32_t i = 0; i < n && tail < n; i++)
     if (left[i]) {
-      code = tk_err_set(err, TK_E_INVALID, "handler %.*s/%.*s: step '%.*s' depends on itself through other steps", (int)g->ns.size, g->ns.data,
-                        (int)g->name.size, g->name.data, (int)g->steps[i].name.size, g->steps[i].name.data);
+      code =
+          tk_err_set(err, TK_E_INVALID, "handler %.*s/%.*s: step '%.*s' depends on itself through other steps", (int)g->ns.size,
+                     g->ns.data, (int)g->name.size, g->name.data, (int)g->steps[i].name.size, g->steps[i].name.data);
       break;
     }
   tk_free(left);

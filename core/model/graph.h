@@ -57,7 +57,8 @@ int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err);
 void tk_graph_free(tk_graph *graph);
 /* Index of the step with that name, or -1. Linear under 16 steps, else by a sorted index. */
 int64_t tk_graph_find(const tk_graph *graph, tk_slice name);
-/* Copies a graph whose arrays the caller owns (outs ignored and derived) into one block. Refuses cycles: TK_E_INVALID names the steps of the cycle. */
+/* Copies a graph whose arrays the caller owns (outs ignored and derived) into one block. Refuses cycles: TK_E_INVALID names the
+ * steps of the cycle. */
 int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err);
 
 #endif

@@ -4,8 +4,13 @@
 
 #include "limits.h"
 
-const tk_retry tk_retry_default = {
-    .limit = 3, .lost_limit = TK_LOST_LIMIT, .backoff = TK_BACKOFF_EXPONENTIAL, .jitter = TK_JITTER_FULL, .base = 1, .factor = 2, .cap = 300};
+const tk_retry tk_retry_default = {.limit = 3,
+                                   .lost_limit = TK_LOST_LIMIT,
+                                   .backoff = TK_BACKOFF_EXPONENTIAL,
+                                   .jitter = TK_JITTER_FULL,
+                                   .base = 1,
+                                   .factor = 2,
+                                   .cap = 300};
 
 static double fibonacci(uint32_t n) {
   double a = 0, b = 1;

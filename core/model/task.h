@@ -79,7 +79,8 @@ struct tk_task {
 
 static inline uint32_t tk_chunk_count_for(uint32_t step_count) { return (step_count + TK_CHUNK_STEPS - 1) / TK_CHUNK_STEPS; }
 
-/* The state of step `index`, loading its chunk when needed. Never NULL: a failed load is a panic inside a turn (the store checks records before). */
+/* The state of step `index`, loading its chunk when needed. Never NULL: a failed load is a panic inside a turn (the store checks
+ * records before). */
 static inline tk_step *tk_task_step(tk_task *task, uint32_t index) {
   uint32_t c = index / TK_CHUNK_STEPS;
   tk_chunk *chunk = task->chunks[c];

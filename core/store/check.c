@@ -1,5 +1,5 @@
-/* Walks every record of one snapshot. Order matters: what tasks are compared with (definitions, log, claims, inbox) is read before them, what
- * refers to them (indexes) and what they refer to (payloads) after them. */
+/* Walks every record of one snapshot. Order matters: what tasks are compared with (definitions, log, claims, inbox) is read
+ * before them, what refers to them (indexes) and what they refer to (payloads) after them. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -70,8 +70,10 @@ static void check_name(tk_check *c, tk_slice key, tk_slice record) {
   tk_slice text, other;
   uint64_t number;
   if (key.size != 4 || !tk_read_slice(key, record, &text)) tk_check_say(c, "the record of a queue's name is damaged");
-  else if (tk_get_u32be(key.data) >= c->meta.next_name) tk_check_say(c, "the name '%.*s' has a number that was never given", (int)text.size, text.data);
-  else if (!tk_check_get(c, TK_TABLE_NAME_NUMBERS, text, &other) || !tk_read_number(text, other, &number) || number != tk_get_u32be(key.data))
+  else if (tk_get_u32be(key.data) >= c->meta.next_name)
+    tk_check_say(c, "the name '%.*s' has a number that was never given", (int)text.size, text.data);
+  else if (!tk_check_get(c, TK_TABLE_NAME_NUMBERS, text, &other) || !tk_read_number(text, other, &number) ||
+           number != tk_get_u32be(key.data))
     tk_check_say(c, "the name '%.*s' is not found by its text", (int)text.size, text.data);
 }
 
@@ -100,8 +102,8 @@ static void check_definition_links(tk_check *c, const tk_definition *d) {
   tk_slice record, text;
   if (tk_snap_find_definition_hash(c->snap, d->hash) != d->number) tk_check_say(c, "definition %u is not found by its hash", d->number);
   if (!tk_snap_find_definition(c->snap, d->ns, d->name, d->version))
-    tk_check_say(c, "definition %u (%.*s/%.*s) is not found by its name and version", d->number, (int)d->ns.size, d->ns.data, (int)d->name.size,
-                 d->name.data);
+    tk_check_say(c, "definition %u (%.*s/%.*s) is not found by its name and version", d->number, (int)d->ns.size, d->ns.data,
+                 (int)d->name.size, d->name.data);
   if (memcmp(d->source, none, sizeof none) == 0) return;
   tk_slice key = tk_slice_of(d->source, sizeof d->source);
   if (!tk_check_get(c, TK_TABLE_SOURCES, key, &record)) tk_check_say(c, "the source of definition %u is missing", d->number);
@@ -180,8 +182,8 @@ static void check_log(tk_check *c, tk_slice key, tk_slice record) {
     return;
   }
   if (c->last_logs[log.task_no] != log.previous)
-    tk_check_say(c, "the record %llu of the log says that the one before it of its task is %llu, and it is %llu", NO(log.first), NO(log.previous),
-                 NO(c->last_logs[log.task_no]));
+    tk_check_say(c, "the record %llu of the log says that the one before it of its task is %llu, and it is %llu", NO(log.first),
+                 NO(log.previous), NO(c->last_logs[log.task_no]));
   c->last_logs[log.task_no] = log.first;
 }
 
@@ -272,7 +274,8 @@ static void check_chunk(tk_check *c, tk_slice key, tk_slice record) {
   uint64_t number = key.size == 12 ? tk_get_u64be(key.data) : 0;
   int rc = number ? tk_store_read_task(c->snap->txn, &arena, number, tk_check_graph, c, &task, &err) : TK_E_NOT_FOUND;
   if (rc == TK_E_NOT_FOUND) tk_check_say(c, "there are steps without a task (number %llu)", NO(number));
-  else if (!rc && tk_get_u32be(key.data + 8) >= task->chunk_count) tk_check_say(c, "task number %llu has more steps than its definition", NO(number));
+  else if (!rc && tk_get_u32be(key.data + 8) >= task->chunk_count)
+    tk_check_say(c, "task number %llu has more steps than its definition", NO(number));
   tk_arena_free(&arena);
 }
 
@@ -285,7 +288,8 @@ static void check_identity(tk_check *c, tk_slice key, tk_slice record) {
 static void check_annotation(tk_check *c, tk_slice key, tk_slice record) {
   tk_annotation annotation;
   if (!tk_read_annotation(key, record, &annotation)) tk_check_say(c, "an annotation is damaged");
-  else if (!task_there(c, annotation.task_no)) tk_check_say(c, "an annotation is of task number %llu, which is not there", NO(annotation.task_no));
+  else if (!task_there(c, annotation.task_no))
+    tk_check_say(c, "an annotation is of task number %llu, which is not there", NO(annotation.task_no));
 }
 
 /* ---- Counters ---- */
@@ -341,8 +345,8 @@ static void free_check(tk_check *c) {
   tk_free(c->payloads);
 }
 
-int tk_store_check(tk_store *store, void (*report)(void *context, const char *what), void (*progress)(void *context, uint64_t done, uint64_t total),
-                   void *context, tk_err *err) {
+int tk_store_check(tk_store *store, void (*report)(void *context, const char *what),
+                   void (*progress)(void *context, uint64_t done, uint64_t total), void *context, tk_err *err) {
   tk_check c = {.report = report, .progress = progress, .context = context};
   int rc = tk_snap_open(store, &c.snap, err);
   if (rc) return rc;

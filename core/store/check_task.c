@@ -14,8 +14,9 @@ typedef struct task_check {
 static void check_claimed(task_check *t, uint32_t index, const tk_step *step, uint32_t attempt) {
   for (const tk_check_claim *claim = tk_map_get(&t->c->claims, tk_check_step_key(t->task->no, index)); claim; claim = claim->next)
     if (claim->process == step->owner && claim->attempt == attempt) return;
-  tk_check_say(t->c, "task number %llu: its step %u is held by process %u, whose claims do not have it: it would never be given back", NO(t->task->no),
-               index + 1, step->owner);
+  tk_check_say(t->c,
+               "task number %llu: its step %u is held by process %u, whose claims do not have it: it would never be given back",
+               NO(t->task->no), index + 1, step->owner);
 }
 
 static void check_indexed(task_check *t, uint32_t index, const tk_step *step) {
@@ -39,7 +40,8 @@ static void check_timed(task_check *t, uint32_t step, int64_t due_us) {
 static void check_step(task_check *t, uint32_t index, const tk_step *step) {
   const tk_task *task = t->task;
   bool asking = step->flags & TK_STEP_F_ASKING, held = step->flags & TK_STEP_F_HELD;
-  bool fails = step->status == TK_STEP_CANCELLED || (step->status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
+  bool fails = step->status == TK_STEP_CANCELLED ||
+               (step->status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
   t->open += !tk_step_final(step->status);
   t->active += step->status == TK_STEP_READY || step->status == TK_STEP_IN_PROGRESS || step->status == TK_STEP_WAITING;
   t->running += step->status == TK_STEP_IN_PROGRESS || asking;
@@ -80,7 +82,8 @@ static bool check_steps(task_check *t) {
 }
 
 static void check_count(task_check *t, const char *what, uint32_t header, uint32_t steps) {
-  if (header != steps) tk_check_say(t->c, "task number %llu: its header counts %u %s steps, and there are %u", NO(t->task->no), header, what, steps);
+  if (header != steps)
+    tk_check_say(t->c, "task number %llu: its header counts %u %s steps, and there are %u", NO(t->task->no), header, what, steps);
 }
 
 static void check_header(task_check *t) {
@@ -107,8 +110,8 @@ static void check_around(task_check *t, tk_arena *arena) {
   else if (!tk_read_info(tk_key_slice(&key), record, &task->id, arena, &info))
     tk_check_say(c, "task number %llu: the record of its context and origin is damaged", NO(task->no));
   if (task->no < c->meta.next_task && c->last_logs[task->no] != task->last_log)
-    tk_check_say(c, "task number %llu: its header says that its newest log record is %llu, and the log says %llu", NO(task->no), NO(task->last_log),
-                 NO(c->last_logs[task->no]));
+    tk_check_say(c, "task number %llu: its header says that its newest log record is %llu, and the log says %llu", NO(task->no),
+                 NO(task->last_log), NO(c->last_logs[task->no]));
   if (task->due_us) check_timed(t, TK_NO_STEP, task->due_us);
   if (task->results) tk_check_refer(c, task->results, task->no);
   uint64_t sweeps = (uint64_t)(uintptr_t)tk_map_get(&c->sweeps, task->no);
@@ -143,8 +146,8 @@ void tk_check_task(tk_check *c, tk_slice key, tk_slice record) {
 
 /* ---- Entries of the indexes ---- */
 
-/* The task an entry points to; its first steps and, when it lies later, the chunk of `step`. NULL (said where the task itself is walked when it
- * is damaged; said here when it is missing). */
+/* The task an entry points to; its first steps and, when it lies later, the chunk of `step`. NULL (said where the task itself is
+ * walked when it is damaged; said here when it is missing). */
 static tk_task *pointed_task(tk_check *c, tk_arena *arena, uint64_t task_no, const char *what, tk_err *err) {
   tk_task *task;
   int rc = tk_store_read_task(c->snap->txn, arena, task_no, tk_check_graph, c, &task, err);
@@ -172,7 +175,9 @@ void tk_check_ready_entry(tk_check *c, tk_slice key, tk_slice record) {
   tk_task *task = pointed_task(c, &arena, entry.task_no, "the index of ready work", &err);
   const tk_step *step = task ? pointed_step(c, &arena, task, entry.step) : NULL;
   uint32_t queue = step && task->graph->steps[entry.step].queue_no ? task->graph->steps[entry.step].queue_no : task ? task->queue : 0;
-  if (task && !step) tk_check_say(c, "the index of ready work points to step %u of task number %llu, which it does not have", entry.step + 1, NO(task->no));
+  if (task && !step)
+    tk_check_say(c, "the index of ready work points to step %u of task number %llu, which it does not have", entry.step + 1,
+                 NO(task->no));
   if (step && (entry.queue != queue || entry.definition != task->definition || entry.priority != task->priority))
     tk_check_say(c, "the index of ready work has step %u of task number %llu in the wrong place", entry.step + 1, NO(task->no));
   if (step && task->status != TK_TASK_PAUSED && (step->status != TK_STEP_READY || (step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))))
@@ -189,7 +194,8 @@ void tk_check_timer_entry(tk_check *c, tk_slice key, tk_slice record) {
     return;
   }
   tk_task *task = pointed_task(c, &arena, timer.task_no, "a timer", &err);
-  if (task && timer.step == TK_NO_STEP && task->due_us != timer.due_us) tk_check_say(c, "task number %llu does not know one of its timers", NO(task->no));
+  if (task && timer.step == TK_NO_STEP && task->due_us != timer.due_us)
+    tk_check_say(c, "task number %llu does not know one of its timers", NO(task->no));
   if (task && timer.step != TK_NO_STEP) {
     const tk_step *step = pointed_step(c, &arena, task, timer.step);
     if (!step || step->due_us != timer.due_us)

@@ -77,7 +77,8 @@ void tk_store_settle_names(tk_store *store) {
     for (tk_name *n = value; n; n = n->next) n->fresh = false;
 }
 
-/* Graphs and workers remember numbers from turns that were never committed, so those numbers stay pending, unless somebody else took them. */
+/* Graphs and workers remember numbers from turns that were never committed, so those numbers stay pending, unless somebody else
+ * took them. */
 int tk_store_renew_names(tk_store *store, tk_err *err) {
   if (!store->fresh_names) return 0;
   if (store->meta.next_name != store->first_fresh)

@@ -67,8 +67,10 @@ static int check_file_system(const char *path, tk_err *err) {
     for (size_t i = 0; i < sizeof remote_fuse_types / sizeof *remote_fuse_types; i++)
       if (strcmp(type, remote_fuse_types[i]) == 0) name = type;
   if (!name) return 0;
-  return tk_err_set(err, TK_E_UNSUPPORTED, "the store '%s' is on a network file system (%s), where processes cannot share a mapped file: use a local disk",
-                    path, name);
+  return tk_err_set(
+      err, TK_E_UNSUPPORTED,
+      "the store '%s' is on a network file system (%s), where processes cannot share a mapped file: use a local disk", path,
+      name);
 }
 
 int tk_dir_sync(const char *path, tk_err *err) {
@@ -117,7 +119,8 @@ static int set_lock(int fd, short type, off_t at, bool wait) {
 static bool lock_taken(int rc) { return rc == EAGAIN || rc == EACCES; }
 
 static int lock_error(const tk_dir *dir, int rc, tk_err *err) {
-  return tk_err_set(err, rc == EOPNOTSUPP || rc == EINVAL ? TK_E_UNSUPPORTED : TK_E_IO, "cannot lock '%s/lock': %s", dir->path, strerror(rc));
+  return tk_err_set(err, rc == EOPNOTSUPP || rc == EINVAL ? TK_E_UNSUPPORTED : TK_E_IO, "cannot lock '%s/lock': %s", dir->path,
+                    strerror(rc));
 }
 
 /* "pid:[4026531836]", or "" where /proc is not there. */
@@ -144,8 +147,9 @@ static int take_open_lock(tk_dir *dir, const tk_store_options *options, tk_err *
   if (rc) return lock_error(dir, rc, err);
   ssize_t size = pread(dir->lock_fd, theirs, sizeof theirs - 1, 0);
   if (size > 0 && own[0] && strcmp(own, theirs) != 0)
-    return tk_err_set(err, TK_E_UNSUPPORTED, "the store '%s' is open in another PID namespace (a container?): processes of one store must see each other",
-                      dir->path);
+    return tk_err_set(
+        err, TK_E_UNSUPPORTED,
+        "the store '%s' is open in another PID namespace (a container?): processes of one store must see each other", dir->path);
   return 0;
 }
 

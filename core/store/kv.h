@@ -45,7 +45,8 @@ struct tk_kv_ops {
   int (*stats)(tk_kv *kv, tk_store_stats *out, tk_err *err);
   int (*copy)(tk_kv *kv, const char *path, bool compact, tk_err *err);   /* into a folder that exists and is empty */
   int (*housekeep)(tk_kv *kv, tk_err *err);
-  /* Looks at the engine's own structure as it is now, where it has one that can be damaged; reports like tk_store_check. The number of damages or TK_E_*. */
+  /* Looks at the engine's own structure as it is now, where it has one that can be damaged; reports like tk_store_check. The
+   * number of damages or TK_E_*. */
   int (*verify)(tk_kv *kv, void (*report)(void *context, const char *what), void *context, tk_err *err);
 };
 

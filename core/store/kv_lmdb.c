@@ -458,8 +458,8 @@ static void keep_first(void *context, const char *what) {
   if (!text[0]) snprintf(text, FAULT_TEXT, "%s", what);
 }
 
-/* What a quick look finds before LMDB trusts the file: the tables and their roots, and everything when the file is shorter than its header says
- * (pages at its end that were never written may be missing, others not). */
+/* What a quick look finds before LMDB trusts the file: the tables and their roots, and everything when the file is shorter than
+ * its header says (pages at its end that were never written may be missing, others not). */
 static int check_pages(lmdb *kv, tk_err *err) {
   char fault[FAULT_TEXT] = "";
   int rc = walk_pages(kv, false, keep_first, fault, err);

@@ -1,11 +1,12 @@
 /* The ordered key-value engine in memory: one B+tree per table, never changed where somebody else can see it.
  *
- * A version is the set of roots at one commit. Readers hold the version they began with; the writer copies the nodes on the way to what it
- * changes (a node made in the running transaction is changed in place) and a commit makes its version the current one. Nodes and items
- * are counted by reference, so a version that nobody holds goes away by itself, and no reader ever waits for the writer.
+ * A version is the set of roots at one commit. Readers hold the version they began with; the writer copies the nodes on the way
+ * to what it changes (a node made in the running transaction is changed in place) and a commit makes its version the current one.
+ * Nodes and items are counted by reference, so a version that nobody holds goes away by itself, and no reader ever waits for the
+ * writer.
  *
- * A branch's items[i] is a lower bound of what is below children[i] (but for the first child, which also takes all that is lower). Nodes that
- * run empty are taken out; others are not merged: tables that shrink do so from an end.
+ * A branch's items[i] is a lower bound of what is below children[i] (but for the first child, which also takes all that is
+ * lower). Nodes that run empty are taken out; others are not merged: tables that shrink do so from an end.
  *
  * Threads: as kv.h. `current` is shared, under the mutex. */
 #include <pthread.h>

@@ -352,7 +352,8 @@ static int load_candidates(tk_store *store, const tk_plan *plan, tk_load *out, t
   return rc;
 }
 
-int tk_store_load(tk_store *store, tk_arena *arena, const tk_plan *plan, tk_graph_lookup lookup, void *lookup_context, tk_load *out, tk_err *err) {
+int tk_store_load(tk_store *store, tk_arena *arena, const tk_plan *plan, tk_graph_lookup lookup, void *lookup_context,
+                  tk_load *out, tk_err *err) {
   TK_ASSERT(store->txn);
   store->arena = arena;
   store->lookup = lookup;

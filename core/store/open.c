@@ -14,7 +14,8 @@ const char *tk_table_name(tk_table table) {
 int tk_store_damaged(tk_err *err, tk_table table, tk_slice key) {
   char hex[2 * TK_KEY_MAX + 1];
   tk_hex((const uint8_t *)key.data, key.size < TK_KEY_MAX ? key.size : TK_KEY_MAX, hex);
-  return tk_err_set(err, TK_E_CORRUPT, "the store is damaged: the record %s in table %s is not what was written; `check` lists all damage", hex,
+  return tk_err_set(err, TK_E_CORRUPT,
+                    "the store is damaged: the record %s in table %s is not what was written; `check` lists all damage", hex,
                     tk_table_name(table));
 }
 
@@ -25,11 +26,14 @@ int tk_store_read_meta(tk_kv_txn *txn, tk_meta_record *out, tk_err *err) {
   if (rc < 0) return rc;
   if (rc == TK_KV_ABSENT || !tk_read_meta(tk_key_slice(&key), record, out)) return tk_store_damaged(err, TK_TABLE_META, tk_key_slice(&key));
   if (out->format > TK_STORE_FORMAT)
-    return tk_err_set(err, TK_E_UNSUPPORTED, "the store has format %u, and this program knows formats up to %d: use a newer version of tasker",
+    return tk_err_set(err, TK_E_UNSUPPORTED,
+                      "the store has format %u, and this program knows formats up to %d: use a newer version of tasker",
                       out->format, TK_STORE_FORMAT);
   if (out->protocol != TK_STORE_PROTOCOL)
-    return tk_err_set(err, TK_E_UNSUPPORTED, "the store is used with protocol %u, and this program speaks %d: all processes of a store need the same version",
-                      out->protocol, TK_STORE_PROTOCOL);
+    return tk_err_set(
+        err, TK_E_UNSUPPORTED,
+        "the store is used with protocol %u, and this program speaks %d: all processes of a store need the same version",
+        out->protocol, TK_STORE_PROTOCOL);
   return 0;
 }
 
@@ -84,8 +88,17 @@ static int make_meta(tk_store *store, tk_err *err) {
   if (rc == TK_KV_ABSENT) {
     rc = tk_kv_count(store->txn, TK_TABLE_TASKS, &tasks, err);
     if (!rc && tasks) rc = tk_store_damaged(err, TK_TABLE_META, tk_key_slice(&key));
-    store->meta = (tk_meta_record){.format = TK_STORE_FORMAT, .protocol = TK_STORE_PROTOCOL, .next_task = 1, .next_payload = 1, .next_seq = 1,
-                                   .next_inbox = 1, .next_notice = 1, .generation = 1, .next_process = 1, .next_definition = 1, .next_name = 1};
+    store->meta = (tk_meta_record){.format = TK_STORE_FORMAT,
+                                   .protocol = TK_STORE_PROTOCOL,
+                                   .next_task = 1,
+                                   .next_payload = 1,
+                                   .next_seq = 1,
+                                   .next_inbox = 1,
+                                   .next_notice = 1,
+                                   .generation = 1,
+                                   .next_process = 1,
+                                   .next_definition = 1,
+                                   .next_name = 1};
     if (!rc) rc = tk_store_put_meta(store, err);
     if (!rc) rc = tk_kv_commit(store->txn, err);
     else tk_kv_abort(store->txn);
@@ -170,8 +183,8 @@ int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_gra
   if (!tk_read_task(tk_key_slice(&key), record, task, first)) return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
   task->graph = lookup(lookup_context, task->definition);
   if (!task->graph)
-    return tk_err_set(err, TK_E_CORRUPT, "the store is damaged: task number %llu has definition %u, which is not there", (unsigned long long)task_no,
-                      task->definition);
+    return tk_err_set(err, TK_E_CORRUPT, "the store is damaged: task number %llu has definition %u, which is not there",
+                      (unsigned long long)task_no, task->definition);
   tk_task_prepare(task, arena);
   task->chunks[0] = first;
   *out = task;

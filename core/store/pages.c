@@ -1,6 +1,7 @@
-/* See pages.h. A page: number u64, pad u16, flags u16, then lower and upper u16 (end of the offsets, start of the nodes) or, on the first page
- * of a large value, the number of its pages u32. Offsets of nodes follow. A node: low u16, high u16, flags u16, key size u16, key, data;
- * low and high are the data's size in a leaf, and the child's page, with the flags as its upper bits, in a branch. All little endian. */
+/* See pages.h. A page: number u64, pad u16, flags u16, then lower and upper u16 (end of the offsets, start of the nodes) or, on
+ * the first page of a large value, the number of its pages u32. Offsets of nodes follow. A node: low u16, high u16, flags u16,
+ * key size u16, key, data; low and high are the data's size in a leaf, and the child's page, with the flags as its upper bits, in
+ * a branch. All little endian. */
 #include "store/pages.h"
 
 #include <stdarg.h>
@@ -60,7 +61,8 @@ static void say(walk *w, const char *format, ...) {
 /* ---- Headers ---- */
 
 static tk_pages_tree read_tree(const uint8_t *at) {
-  return (tk_pages_tree){get_u16(at + 4), get_u16(at + 6), get_u64(at + 8), get_u64(at + 16), get_u64(at + 24), get_u64(at + 32), get_u64(at + 40)};
+  return (tk_pages_tree){get_u16(at + 4),  get_u16(at + 6),  get_u64(at + 8), get_u64(at + 16),
+                         get_u64(at + 24), get_u64(at + 32), get_u64(at + 40)};
 }
 
 static bool read_meta(int fd, uint64_t offset, tk_pages_meta *out) {
@@ -113,7 +115,8 @@ static bool mark(tree_walk *t, uint64_t first, uint64_t count) {
 static bool read_page(tree_walk *t, uint64_t page, size_t size, uint8_t *out) {
   ssize_t got = pread(t->w->fd, out, size, (off_t)(page * t->w->meta->page_size));
   if (got == (ssize_t)size && get_u64(out) == page) return true;
-  say(t->w, got == (ssize_t)size ? "%s: page %llu has another page's number" : "%s: page %llu cannot be read", t->name, (unsigned long long)page);
+  say(t->w, got == (ssize_t)size ? "%s: page %llu has another page's number" : "%s: page %llu cannot be read", t->name,
+      (unsigned long long)page);
   return false;
 }
 
@@ -148,7 +151,8 @@ static const char *page_fault(const tree_walk *t, const uint8_t *page, bool bran
     if (branch && i == 0) continue;               /* its key is not used */
     tk_slice key = node_key(node);
     if (i > (branch ? 1u : 0u) && compare_keys(t, node_key(node_at(page, i - 1)), key) >= 0) return "has keys out of order";
-    if ((low.size && compare_keys(t, key, low) < 0) || (high.size && compare_keys(t, key, high) >= 0)) return "has keys that belong elsewhere";
+    if ((low.size && compare_keys(t, key, low) < 0) || (high.size && compare_keys(t, key, high) >= 0))
+      return "has keys that belong elsewhere";
   }
   return NULL;
 }
@@ -254,7 +258,8 @@ static void walk_tree(walk *w, const tk_pages_tree *tree, const char *name, bool
   tk_slice none = {0};
   walk_page(&t, tree->root, 1, none, none);
   if (!w->seen || w->damages != before) return;
-  if (t.entries != tree->entries || t.branch_pages != tree->branch_pages || t.leaf_pages != tree->leaf_pages || t.overflow_pages != tree->overflow_pages)
+  if (t.entries != tree->entries || t.branch_pages != tree->branch_pages || t.leaf_pages != tree->leaf_pages ||
+      t.overflow_pages != tree->overflow_pages)
     say(w, "%s: its counts of pages and entries are not those of its header", t.name);
 }
 

@@ -63,7 +63,8 @@ tk_key tk_key_annotation(uint64_t task_no, tk_slice name);
 
 /* ---- Writing: clears buf; the slice borrows buf ---- */
 tk_slice tk_write_meta(tk_buf *buf, tk_slice key, const tk_meta_record *meta);
-tk_slice tk_write_number(tk_buf *buf, tk_slice key, uint64_t number);           /* ids, marks, timers (kind), numbers of names and definitions */
+tk_slice tk_write_number(tk_buf *buf, tk_slice key,
+                         uint64_t number); /* ids, marks, timers (kind), numbers of names and definitions */
 tk_slice tk_write_bytes(tk_buf *buf, tk_slice key, tk_slice bytes);             /* payloads, names, sources */
 /* last_log is written instead of task->last_log (which changes only once the turn is committed). */
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log);
@@ -91,7 +92,8 @@ bool tk_read_chunk(tk_slice key, tk_slice record, int64_t created_at_us, tk_chun
 bool tk_read_info(tk_slice key, tk_slice record, const tk_id *id, tk_arena *arena, tk_task_info *out);
 typedef struct tk_log_record { uint64_t first, task_no, previous; int64_t at_us; uint32_t count; tk_reader entries; } tk_log_record;
 bool tk_read_log(tk_slice key, tk_slice record, tk_log_record *out);
-/* The next event of it; false after the last one. The record was checked by tk_read_log, so a malformed entry is damage: record->entries.bad. */
+/* The next event of it; false after the last one. The record was checked by tk_read_log, so a malformed entry is damage:
+ * record->entries.bad. */
 bool tk_read_log_entry(tk_log_record *record, uint32_t index, tk_log_event *out);
 bool tk_read_ready(tk_slice key, tk_slice record, tk_ready *out);
 bool tk_read_ready_key(tk_slice key, tk_ready *out);                            /* without its time */

@@ -13,8 +13,9 @@ enum {                            /* which fields of a header differ from their 
 };
 #define TASK_MASK_END 8192
 
-/* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes two bytes. An
- * untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when equal to `started`. */
+/* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
+ * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
+ * equal to `started`. */
 enum {
   HAS_ATTEMPTS = 1, HAS_READY_AT = 2, HAS_STARTED_AT = 4, HAS_COMPLETED_AT = 8, HAS_RESULTS = 16, HAS_MET = 32, HAS_OWNER = 64,
   HAS_LAST_ATTEMPTED = 128, HAS_FAILURES = 256, HAS_ERROR = 512, HAS_DUE_AT = 1024, HAS_WAITING_FOR = 2048, HAS_FLAGS = 4096,

@@ -55,7 +55,8 @@ static int read_info(tk_snap *snap, tk_arena *arena, const tk_task *task, tk_tas
   tk_slice record;
   int rc = tk_kv_get(snap->txn, TK_TABLE_INFO, tk_key_slice(&key), &record, err);
   if (rc < 0) return rc;
-  if (rc || !tk_read_info(tk_key_slice(&key), record, &task->id, arena, info)) return tk_store_damaged(err, TK_TABLE_INFO, tk_key_slice(&key));
+  if (rc || !tk_read_info(tk_key_slice(&key), record, &task->id, arena, info))
+    return tk_store_damaged(err, TK_TABLE_INFO, tk_key_slice(&key));
   return 0;
 }
 
@@ -174,8 +175,8 @@ int tk_snap_find_id(tk_snap *snap, const char *hex, tk_id out[2], tk_err *err) {
 /* ---- The log ---- */
 
 /* Gives the record's events after `after`; *more false when visit has had enough. */
-static int give_events(tk_slice key, tk_slice record, uint64_t after, bool (*visit)(void *context, const tk_log_event *event), void *context,
-                       bool *more, tk_err *err) {
+static int give_events(tk_slice key, tk_slice record, uint64_t after, bool (*visit)(void *context, const tk_log_event *event),
+                       void *context, bool *more, tk_err *err) {
   tk_log_record log;
   tk_log_event event;
   if (!tk_read_log(key, record, &log)) return tk_store_damaged(err, TK_TABLE_LOG, key);
@@ -240,8 +241,8 @@ static int last_log_of(tk_snap *snap, uint64_t task_no, uint64_t *last, tk_err *
   return 0;
 }
 
-static int task_events(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*visit)(void *context, const tk_log_event *event), void *context,
-                       tk_err *err) {
+static int task_events(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*visit)(void *context, const tk_log_event *event),
+                       void *context, tk_err *err) {
   key_list list = {0};
   uint64_t last;
   bool more = true;
@@ -257,7 +258,7 @@ static int task_events(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*v
   return rc < 0 ? rc : 0;
 }
 
-int tk_snap_each_event(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*visit)(void *context, const tk_log_event *event), void *context,
-                       tk_err *err) {
+int tk_snap_each_event(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*visit)(void *context, const tk_log_event *event),
+                       void *context, tk_err *err) {
   return task_no ? task_events(snap, after, task_no, visit, context, err) : all_events(snap, after, visit, context, err);
 }

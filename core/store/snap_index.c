@@ -5,7 +5,8 @@
 /* Calls `give` for each record of a table until it returns false; a record it cannot read is damage. */
 typedef enum given { GIVEN, GIVEN_ENOUGH, GIVEN_DAMAGED } given;
 
-static int each_record(tk_snap *snap, tk_table table, given (*give)(void *context, tk_slice key, tk_slice record), void *context, tk_err *err) {
+static int each_record(tk_snap *snap, tk_table table, given (*give)(void *context, tk_slice key, tk_slice record), void *context,
+                       tk_err *err) {
   tk_kv_cursor *cursor;
   tk_slice key, record;
   int rc = tk_kv_cursor_open(snap->txn, table, &cursor, err);

@@ -17,8 +17,9 @@ typedef struct tk_store_options {
   uint64_t map_size;       /* bytes to start with; 0: default; it grows by itself */
 } tk_store_options;
 
-/* Opens "lmdb:PATH", a bare PATH, or "memory:". Creates the directory and the store unless read_only. Errors: not_found (read_only),
- * unsupported (network file system, newer format), corrupt (no store), io, full, refused (exclusive), conflict (another copy of the library). */
+/* Opens "lmdb:PATH", a bare PATH, or "memory:". Creates the directory and the store unless read_only. Errors: not_found
+ * (read_only), unsupported (network file system, newer format), corrupt (no store), io, full, refused (exclusive), conflict
+ * (another copy of the library). */
 int tk_store_open(const char *url, const tk_store_options *options, tk_store **out, tk_err *err);
 void tk_store_close(tk_store *store);
 const char *tk_store_path(const tk_store *store);      /* absolute directory; "" for memory */
@@ -62,8 +63,10 @@ typedef const tk_graph *(*tk_graph_lookup)(void *context, uint32_t definition);
 
 /* Takes the write lock (waits for other processes). Checks format and protocol. */
 int tk_store_begin(tk_store *store, tk_err *err);
-/* Answers a plan inside the turn that began; memory is the arena's. Tasks are loaded lazily by chunk (tk_task.load_chunk). A damaged record: corrupt. */
-int tk_store_load(tk_store *store, tk_arena *arena, const tk_plan *plan, tk_graph_lookup lookup, void *lookup_context, tk_load *out, tk_err *err);
+/* Answers a plan inside the turn that began; memory is the arena's. Tasks are loaded lazily by chunk (tk_task.load_chunk). A
+ * damaged record: corrupt. */
+int tk_store_load(tk_store *store, tk_arena *arena, const tk_plan *plan, tk_graph_lookup lookup, void *lookup_context,
+                  tk_load *out, tk_err *err);
 /* One more task in the same turn (a candidate's), the same aggregate if it is loaded already. NULL with err when missing or damaged. */
 tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err);
 /* Registers an aggregate made in this turn (a submission), so that tk_store_task finds it. */
@@ -81,7 +84,8 @@ typedef struct tk_apply {
   size_t finished_batch_count;
 } tk_apply;
 typedef struct tk_applied { uint64_t first_seq, last_seq; } tk_applied;   /* log numbers given; first > last: none */
-/* Writes and commits. On failure nothing is written, or it is unknown: err->details {"unknown":true} (close, reopen, tk_store_committed). */
+/* Writes and commits. On failure nothing is written, or it is unknown: err->details {"unknown":true} (close, reopen,
+ * tk_store_committed). */
 int tk_store_apply(tk_store *store, const tk_apply *apply, tk_applied *out, tk_err *err);
 void tk_store_abort(tk_store *store);
 /* After a lost answer: 1 if the turn with this mark was committed, 0 if not, or TK_E_*. */
@@ -102,7 +106,8 @@ int tk_store_define(tk_store *store, const tk_definition *definition, tk_slice s
 
 /* ---- Processes ---- */
 typedef struct tk_process { uint32_t number; uint8_t incarnation[16]; int32_t pid; int64_t since_us; } tk_process;
-int tk_store_join(tk_store *store, tk_process *process, tk_err *err);          /* in: incarnation, pid, since; out: number (never used again) */
+int tk_store_join(tk_store *store, tk_process *process,
+                  tk_err *err); /* in: incarnation, pid, since; out: number (never used again) */
 int tk_store_leave(tk_store *store, uint32_t number, tk_err *err);             /* its claims must be gone */
 /* Claims of a process, from its batches: at most `max`, as STEP_LOST events (attempt 0: an ask) with task_no, step, attempt.
  * Fewer than max: that was all. batches: the batch numbers read whole, to be deleted by the same apply. Inside a turn. */
@@ -119,7 +124,8 @@ typedef struct tk_meta {
 } tk_meta;
 int tk_snap_meta(tk_snap *snap, tk_meta *out, tk_err *err);
 uint64_t tk_snap_task_no(tk_snap *snap, const tk_id *id);            /* 0: none */
-/* Ids that begin or end with `hex` (lower-case, dashes removed): at most 2 are written to out; returns how many were found (2: ambiguous). */
+/* Ids that begin or end with `hex` (lower-case, dashes removed): at most 2 are written to out; returns how many were found (2:
+ * ambiguous). */
 int tk_snap_find_id(tk_snap *snap, const char *hex, tk_id out[2], tk_err *err);
 /* Header and cold record; chunks are loaded lazily from the snapshot. lookup as in load. NULL info: not wanted. TK_E_NOT_FOUND. */
 int tk_snap_task(tk_snap *snap, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context, tk_task **task,
@@ -139,7 +145,8 @@ typedef struct tk_log_event {
   uint64_t payload;
   tk_slice data;
 } tk_log_event;
-/* Events with seq > after, ascending; with task_no != 0 only that task's (walked back by its chain, still given ascending). Until visit returns false. */
+/* Events with seq > after, ascending; with task_no != 0 only that task's (walked back by its chain, still given ascending). Until
+ * visit returns false. */
 int tk_snap_each_event(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*visit)(void *context, const tk_log_event *event),
                        void *context, tk_err *err);
 int tk_snap_definition(tk_snap *snap, uint32_t number, tk_definition *out, tk_err *err);              /* borrowed until close */
@@ -161,9 +168,10 @@ int tk_store_housekeep(tk_store *store, tk_err *err);
 /* ---- Administration ---- */
 typedef struct tk_store_stats { uint64_t bytes, used_bytes, free_bytes, map_bytes; uint32_t readers; } tk_store_stats;
 int tk_store_stats_of(tk_store *store, tk_store_stats *out, tk_err *err);
-/* Walks every record, index and counter of one snapshot; calls report for each damage with one sentence. Returns the number of damages or TK_E_*. */
-int tk_store_check(tk_store *store, void (*report)(void *context, const char *what), void (*progress)(void *context, uint64_t done, uint64_t total),
-                   void *context, tk_err *err);
+/* Walks every record, index and counter of one snapshot; calls report for each damage with one sentence. Returns the number of
+ * damages or TK_E_*. */
+int tk_store_check(tk_store *store, void (*report)(void *context, const char *what),
+                   void (*progress)(void *context, uint64_t done, uint64_t total), void *context, tk_err *err);
 /* A consistent copy into `path` (missing or empty directory) while others write; opens as a store. */
 int tk_store_backup(tk_store *store, const char *path, tk_err *err);
 /* Rewrites the file small; the store must be alone (opened exclusive). Sizes in bytes. */

@@ -1,5 +1,6 @@
-/* coroutine.*, replaced in states that run steps: a coroutine of the user that waits (tasker.sleep, an app's call) yields to the worker through
- * all that resumed it, and goes on down the same way; for the user's code nothing of it is to be seen. In plain code they are as they were.
+/* coroutine.*, replaced in states that run steps: a coroutine of the user that waits (tasker.sleep, an app's call) yields to the
+ * worker through all that resumed it, and goes on down the same way; for the user's code nothing of it is to be seen. In plain
+ * code they are as they were.
  *
  * Each level is a C function between two coroutines: it resumes the inner one and looks at why it came back. */
 #include <lauxlib.h>

@@ -1,6 +1,6 @@
-/* How an attempt over its time is ended: the watchdog's signal sets a count hook on the innermost coroutine; the hook yields, which no pcall
- * can catch, through all levels to the worker, which closes them. Where it cannot yield (inside a C callback) it raises instead, and once
- * more at every instruction until it can. */
+/* How an attempt over its time is ended: the watchdog's signal sets a count hook on the innermost coroutine; the hook yields,
+ * which no pcall can catch, through all levels to the worker, which closes them. Where it cannot yield (inside a C callback) it
+ * raises instead, and once more at every instruction until it can. */
 #include "worker/fiber.h"
 
 #include <lauxlib.h>

@@ -1,8 +1,10 @@
-/* A fiber: the coroutine that runs one step's attempt, with the user's own coroutines inside it. fiber.c is the only place that resumes one.
+/* A fiber: the coroutine that runs one step's attempt, with the user's own coroutines inside it. fiber.c is the only place that
+ * resumes one.
  *
- * What blocks parks the fiber: tk_fiber_prepare (raises where it cannot wait; registers the cancel function), start the operation,
- * `return tk_fiber_park(...)`; tk_fiber_wake lets it go on in its continuation. When the attempt is ended from outside (its time is over, it
- * is cancelled, the worker stops), the cancel function is called and the coroutines are closed, innermost first.
+ * What blocks parks the fiber: tk_fiber_prepare (raises where it cannot wait; registers the cancel function), start the
+ * operation, `return tk_fiber_park(...)`; tk_fiber_wake lets it go on in its continuation. When the attempt is ended from outside
+ * (its time is over, it is cancelled, the worker stops), the cancel function is called and the coroutines are closed, innermost
+ * first.
  *
  * Thread: the worker's, all of it. */
 #ifndef TK_WORKER_FIBER_H

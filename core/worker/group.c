@@ -244,7 +244,8 @@ static void wait_for_threads(group *g) {
   if (g->options.watch) g->options.watch(g->options.context);
 }
 
-int tk_group_work_threads(const tk_group_options *options, uint32_t threads, const tk_thread_states *states, size_t memory_limit, tk_err *err) {
+int tk_group_work_threads(const tk_group_options *options, uint32_t threads, const tk_thread_states *states, size_t memory_limit,
+                          tk_err *err) {
   group *g = new_group(options);
   g->copied = *states;
   g->states = &g->copied;

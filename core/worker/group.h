@@ -1,5 +1,5 @@
-/* One app:work: a worker in the calling thread and state, or threads with a state of their own each; started together, stopped together by a
- * signal, by app:stop, by being idle, or by time. */
+/* One app:work: a worker in the calling thread and state, or threads with a state of their own each; started together, stopped
+ * together by a signal, by app:stop, by being idle, or by time. */
 #ifndef TK_WORKER_GROUP_H
 #define TK_WORKER_GROUP_H
 #include "worker/memory.h"
@@ -26,7 +26,8 @@ typedef struct tk_thread_states {
 /* Works in the calling state until stopped. */
 int tk_group_work_here(const tk_group_options *options, lua_State *L, const tk_worker_code *code, size_t memory_limit, tk_err *err);
 /* Works in `threads` threads until stopped. */
-int tk_group_work_threads(const tk_group_options *options, uint32_t threads, const tk_thread_states *states, size_t memory_limit, tk_err *err);
+int tk_group_work_threads(const tk_group_options *options, uint32_t threads, const tk_thread_states *states, size_t memory_limit,
+                          tk_err *err);
 /* Stops the work that this thread's step belongs to; false: none does. */
 bool tk_group_stop_current(void);
 

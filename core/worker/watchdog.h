@@ -36,8 +36,8 @@ typedef struct tk_watch {
 /* From the worker's own thread. The signal's handler calls `expired` (async-signal-safe) on that thread. */
 int tk_watch_add(tk_watch *watch, void (*expired)(void), tk_err *err);
 void tk_watch_remove(tk_watch *watch);
-/* Around everything that runs Lua: from now on, not longer than limit_us. `exempt`: stop_us does not concern it. late_us: when others should
- * not wait any longer for what this worker holds back; INT64_MAX: it holds nothing. */
+/* Around everything that runs Lua: from now on, not longer than limit_us. `exempt`: stop_us does not concern it. late_us: when
+ * others should not wait any longer for what this worker holds back; INT64_MAX: it holds nothing. */
 void tk_watch_enter(tk_watch *watch, int64_t limit_us, bool exempt, int64_t late_us);
 /* Moves the limit while inside. */
 void tk_watch_move(tk_watch *watch, int64_t limit_us);

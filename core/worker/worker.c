@@ -169,8 +169,8 @@ int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err) {
 
 /* ---- Given up ---- */
 
-/* Gives back all but what runs. The watchdog's thread, while the worker's sits in a C call inside lua_resume: it touches none of these lists
- * before the watchdog lets it go on. */
+/* Gives back all but what runs. The watchdog's thread, while the worker's sits in a C call inside lua_resume: it touches none of
+ * these lists before the watchdog lets it go on. */
 static void give_back_from_outside(tk_worker *worker, const tk_fiber *running) {
   for (tk_run_message *run = worker->runs; run; run = (tk_run_message *)run->message.next)
     tk_engine_post(worker->engine, tk_outcome_released_request(run), true);

@@ -81,7 +81,10 @@ static inline void world_free(world *w) {
 /* Defines a handler; `shape` decides the dependencies of step i. Returns its number. */
 enum { SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */ };
 static inline uint32_t world_define(world *w, const char *name, const char *version, uint32_t steps, int shape) {
-  tk_graph from = {.ns = tk_slice_str("test"), .name = tk_slice_str(name), .version = tk_slice_str(version), .queue = tk_slice_str("default"),
+  tk_graph from = {.ns = tk_slice_str("test"),
+                   .name = tk_slice_str(name),
+                   .version = tk_slice_str(version),
+                   .queue = tk_slice_str("default"),
                    .step_count = steps};
   from.steps = tk_calloc(steps, sizeof *from.steps);
   char (*names)[16] = tk_calloc(steps, sizeof *names);
@@ -153,7 +156,11 @@ static inline int turn_apply(world *w) { return turn_apply_batches(w, NULL, 0); 
 static inline tk_submission world_submission(uint32_t definition, const char *context) {
   tk_slice unknown = tk_slice_str("unknown");
   tk_submission s = {.definition = definition, .queue = tk_slice_str("default")};
-  s.info = (tk_task_info){.initiator = unknown, .source_system = unknown, .reason = unknown, .queue = s.queue, .context = tk_slice_str(context),
+  s.info = (tk_task_info){.initiator = unknown,
+                          .source_system = unknown,
+                          .reason = unknown,
+                          .queue = s.queue,
+                          .context = tk_slice_str(context),
                           .requested_at_us = EPOCH_US - 5};
   return s;
 }
@@ -186,7 +193,12 @@ static inline size_t world_work(world *w, const uint32_t *definitions, size_t de
   if (tk_snap_open(w->store, &snap, &w->err)) abort();
   uint32_t queue = tk_snap_find_name(snap, tk_slice_str("default"));
   tk_snap_close(snap);
-  tk_plan plan = {.queues = &queue, .queue_count = 1, .definitions = definitions, .definition_count = definition_count, .candidates = limit, .timers = 1024};
+  tk_plan plan = {.queues = &queue,
+                  .queue_count = 1,
+                  .definitions = definitions,
+                  .definition_count = definition_count,
+                  .candidates = limit,
+                  .timers = 1024};
   if (turn_begin(w, &plan)) abort();
   for (size_t i = 0; i < w->load.event_count; i++) tk_decide_event(&w->d, w->load.event_tasks[i], &w->load.events[i], NULL, NULL);
   size_t done = 0;
@@ -194,7 +206,10 @@ static inline size_t world_work(world *w, const uint32_t *definitions, size_t de
     const tk_ready *ready = &w->load.candidates[i];
     tk_task *task = tk_store_task(w->store, ready->task_no, &w->err);
     if (!task || tk_decide_claim(&w->d, task, ready, true) != TK_CLAIM_RUN) continue;
-    tk_event event = {.type = TK_EV_STEP_DONE, .task_no = task->no, .step = ready->step, .attempt = tk_task_step(task, ready->step)->attempts,
+    tk_event event = {.type = TK_EV_STEP_DONE,
+                      .task_no = task->no,
+                      .step = ready->step,
+                      .attempt = tk_task_step(task, ready->step)->attempts,
                       .data = tk_slice_str(results)};
     tk_decide_event(&w->d, task, &event, NULL, NULL);
     done++;

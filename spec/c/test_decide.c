@@ -1,9 +1,10 @@
-/* decide as text tables: a graph, then lines of `event => what is true after it`. One task, no store; the harness keeps timers and the inbox.
+/* decide as text tables: a graph, then lines of `event => what is true after it`. One task, no store; the harness keeps timers
+ * and the inbox.
  *
  * graph:   steps as  name[<dep,dep][!flag...]  flags: skip cont ask once limitN lostN;  task: max=N timeout=N
- * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x | answer x | deny x
- *          | tick N | cancel [x] | pause | resume | retry [x] | resolve [x] | stale x
- * results: task=STATUS x=STATUS x.wait=timer x.held=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
+ * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x | answer x
+ * | deny x | tick N | cancel [x] | pause | resume | retry [x] | resolve [x] | stale x results: task=STATUS x=STATUS x.wait=timer
+ * x.held=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
 #include "base/alloc.h"
 #include "model/decide.h"
 #include "test.h"
@@ -287,13 +288,16 @@ TEST(a_chain_runs_in_order_and_completes) {
 }
 
 TEST(a_diamond_joins_when_all_are_done) {
-  run_case("a b<a c<a d<b,c", "submit\nclaim a\ndone a => b=ready c=ready d=pending\nclaim c\ndone c => d=pending\nclaim b\ndone b => d=ready\n"
-                              "claim d\ndone d => task=complete");
+  run_case("a b<a c<a d<b,c",
+           "submit\nclaim a\ndone a => b=ready c=ready d=pending\nclaim c\ndone c => d=pending\nclaim b\ndone b => d=ready\n"
+           "claim d\ndone d => task=complete");
 }
 
 TEST(a_failed_attempt_is_retried_until_the_limit) {
-  run_case("a", "submit\nclaim a\nfail a => a=waiting a.wait=retry log=step.failed,step.retry_scheduled\ntick 9 => a=waiting\ntick 1 => a=ready\n"
-                "claim a => a.attempts=2\nfail a delay=1 => a=waiting\ntick 1\nclaim a\nfail a => a=error task=error log=step.failed,task.failed");
+  run_case("a", "submit\nclaim a\nfail a => a=waiting a.wait=retry log=step.failed,step.retry_scheduled\ntick 9 => "
+                "a=waiting\ntick 1 => a=ready\n"
+                "claim a => a.attempts=2\nfail a delay=1 => a=waiting\ntick 1\nclaim a\nfail a => a=error task=error "
+                "log=step.failed,task.failed");
   run_case("a", "submit\nclaim a\nfail a delay=0 => a=ready log=step.failed,step.retry_scheduled");
 }
 
@@ -308,13 +312,17 @@ TEST(other_branches_run_to_their_end_before_the_task_is_in_error) {
 
 TEST(an_error_that_continues_releases_its_dependents) {
   run_case("a!cont b<a", "submit\nclaim a\nfail a perm => a=error b=ready task=in_progress\nclaim b\ndone b => task=complete");
-  run_case("a!cont b c<a,b", "submit\nclaim a\nfail a perm\nretry a => a=ready\nclaim a\ndone a => a=complete c=pending\nclaim b\ndone b => c=ready");
+  run_case(
+      "a!cont b c<a,b",
+      "submit\nclaim a\nfail a perm\nretry a => a=ready\nclaim a\ndone a => a=complete c=pending\nclaim b\ndone b => c=ready");
   run_case("a!cont b c<a,b", "submit\nclaim a\nfail a perm\nresolve a => a=resolved_manually c=pending\nclaim b\ndone b => c=ready");
 }
 
 TEST(snooze_is_no_failure) {
-  run_case("a!limit1", "submit\nclaim a\nsnooze a 30 => a=waiting a.wait=timer log=step.waiting\ntick 30 => a=ready\nclaim a => a.attempts=2\n"
-                       "done a => task=complete");
+  run_case(
+      "a!limit1",
+      "submit\nclaim a\nsnooze a 30 => a=waiting a.wait=timer log=step.waiting\ntick 30 => a=ready\nclaim a => a.attempts=2\n"
+      "done a => task=complete");
 }
 
 TEST(work_given_back_is_ready_again_without_a_failure) {
@@ -338,7 +346,8 @@ TEST(a_bypassed_step_is_skipped_when_its_turn_comes_and_counts_as_done) {
 
 TEST(run_at_holds_the_roots_back) {
   run_case("a", "submit run_at=60 => a=pending task=pending\ntick 59 => a=pending\ntick 1 => a=ready\nclaim a\ndone a => task=complete");
-  run_case("a b<a", "submit run_at=60\nresolve a => a=resolved_manually b=ready b.held=1\ntick 60 => b.held=0\nclaim b\ndone b => task=complete");
+  run_case("a b<a", "submit run_at=60\nresolve a => a=resolved_manually b=ready b.held=1\ntick 60 => b.held=0\nclaim b\ndone b "
+                    "=> task=complete");
   run_case("a", "submit run_at=60\ncancel => task=cancelled a=cancelled\ntick 60 => a=cancelled");
 }
 
@@ -356,23 +365,30 @@ TEST(cancelling_one_step_settles_the_task) {
 }
 
 TEST(pause_lets_running_steps_finish_and_starts_nothing) {
-  run_case("a b<a c", "submit\nclaim a\npause => task=paused log=task.paused\nclaim c => not c.held=1\ndone a => b=ready b.held=1 task=paused\n"
-                      "resume => task=in_progress b.held=0 c.held=0\nclaim b\nclaim c\ndone b\ndone c => task=complete\nresume => refused");
+  run_case(
+      "a b<a c",
+      "submit\nclaim a\npause => task=paused log=task.paused\nclaim c => not c.held=1\ndone a => b=ready b.held=1 task=paused\n"
+      "resume => task=in_progress b.held=0 c.held=0\nclaim b\nclaim c\ndone b\ndone c => task=complete\nresume => refused");
   run_case("a", "submit\npause\nresume => task=pending\nclaim a\npause\ndone a => task=paused a=complete\nresume => task=complete");
   run_case("a", "submit\npause\ncancel => task=cancelled");
 }
 
 TEST(retry_gives_failed_steps_fresh_attempts) {
-  run_case("a!limit1 b<a", "submit\nclaim a\nfail a => task=error\nretry => task=in_progress a=ready log=task.retried,step.retry_scheduled\nclaim a\n"
-                           "done a => b=ready\nretry => refused");
-  run_case("a!limit1 b!limit1", "submit\nclaim a\nfail a => task=in_progress\nretry a => a=ready\nclaim a\nclaim b\nfail b\ndone a => task=error\n"
-                                "retry b => task=in_progress b=ready");
+  run_case(
+      "a!limit1 b<a",
+      "submit\nclaim a\nfail a => task=error\nretry => task=in_progress a=ready log=task.retried,step.retry_scheduled\nclaim a\n"
+      "done a => b=ready\nretry => refused");
+  run_case("a!limit1 b!limit1",
+           "submit\nclaim a\nfail a => task=in_progress\nretry a => a=ready\nclaim a\nclaim b\nfail b\ndone a => task=error\n"
+           "retry b => task=in_progress b=ready");
   run_case("a b<a", "submit\ncancel b\ncancel a => task=error\nretry => task=pending a=ready b=pending\nclaim a\ndone a => b=ready");
 }
 
 TEST(a_person_settles_a_step_or_the_task) {
-  run_case("a!limit1 b<a", "submit\nclaim a\nfail a\nresolve a => a=resolved_manually b=ready task=in_progress log=step.resolved_manually\nclaim b\n"
-                           "done b => task=complete\nresolve => refused");
+  run_case(
+      "a!limit1 b<a",
+      "submit\nclaim a\nfail a\nresolve a => a=resolved_manually b=ready task=in_progress log=step.resolved_manually\nclaim b\n"
+      "done b => task=complete\nresolve => refused");
   run_case("a!limit1 b<a", "submit\nclaim a\nfail a\nresolve => task=resolved_manually");
   run_case("a b<a", "submit\nresolve b => b=resolved_manually\nclaim a\ndone a => task=complete");
   run_case("a", "submit\nresolve a => task=complete");
@@ -382,12 +398,14 @@ TEST(a_person_settles_a_step_or_the_task) {
 }
 
 TEST(max_parallel_holds_ready_steps_back) {
-  run_case("max=1 a b c", "submit => b=ready\nclaim a\nclaim b => not b.held=1\nclaim c => not\ndone a => b.held=0 c.held=1\nclaim b\ndone b => c.held=0\n"
+  run_case("max=1 a b c", "submit => b=ready\nclaim a\nclaim b => not b.held=1\nclaim c => not\ndone a => b.held=0 "
+                          "c.held=1\nclaim b\ndone b => c.held=0\n"
                           "claim c\ndone c => task=complete");
 }
 
 TEST(an_ask_is_answered_before_the_step_starts) {
-  run_case("a!ask", "submit\nclaim a => a=ready task=pending a.attempts=0\nanswer a => a=ready\nclaim a => a=in_progress a.attempts=1\ndone a => task=complete");
+  run_case("a!ask", "submit\nclaim a => a=ready task=pending a.attempts=0\nanswer a => a=ready\nclaim a => a=in_progress "
+                    "a.attempts=1\ndone a => task=complete");
   run_case("a!ask", "submit\nclaim a\ndeny a => a=error task=error log=step.failed,task.failed");
   run_case("a!ask", "submit\nclaim a\nlost a => a=ready\nclaim a\ncancel a => a=cancelled task=error");
   run_case("a!ask", "submit\nclaim a\npause\nanswer a => a.held=1\nresume => a.held=0");
@@ -395,7 +413,8 @@ TEST(an_ask_is_answered_before_the_step_starts) {
 
 TEST(a_task_timeout_cancels_what_is_open) {
   run_case("timeout=10 a b<a", "submit\ntick 20 => task=pending\nclaim a\ntick 9 => task=in_progress\n"
-                               "tick 1 => task=error a=cancelled b=cancelled log=step.cancelled,step.cancelled,task.failed\nretry => task=in_progress a=ready b=pending");
+                               "tick 1 => task=error a=cancelled b=cancelled "
+                               "log=step.cancelled,step.cancelled,task.failed\nretry => task=in_progress a=ready b=pending");
   run_case("timeout=10 a", "submit\nclaim a\npause\ntick 10 => task=error");
   run_case("timeout=10 a", "submit\nclaim a\ndone a => task=complete\ntick 10 => task=complete");
 }
@@ -409,12 +428,14 @@ TEST(every_row_of_the_transition_tables_is_taken) {
   for (size_t r = 0; r < tk_task_transition_count; r++)
     if (!task_rows[r]) {
       test_fail(__FILE__, __LINE__, tk_task_transitions[r].on);
-      fprintf(stderr, "  task %s -> %s\n", tk_task_status_name(tk_task_transitions[r].from), tk_task_status_name(tk_task_transitions[r].to));
+      fprintf(stderr, "  task %s -> %s\n", tk_task_status_name(tk_task_transitions[r].from),
+              tk_task_status_name(tk_task_transitions[r].to));
     }
   for (size_t r = 0; r < tk_step_transition_count; r++)
     if (!step_rows[r]) {
       test_fail(__FILE__, __LINE__, tk_step_transitions[r].on);
-      fprintf(stderr, "  step %s -> %s\n", tk_step_status_name(tk_step_transitions[r].from), tk_step_status_name(tk_step_transitions[r].to));
+      fprintf(stderr, "  step %s -> %s\n", tk_step_status_name(tk_step_transitions[r].from),
+              tk_step_status_name(tk_step_transitions[r].to));
     }
 }
 

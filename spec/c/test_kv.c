@@ -88,7 +88,8 @@ static int run(tk_kv_txn *txn, const operation *ops, size_t count, tk_err *err) 
   char text[512];
   for (size_t i = 0; i < count; i++) {
     tk_key key = tk_key_u64(ops[i].key);
-    int rc = ops[i].value ? tk_kv_put(txn, TK_TABLE_TASKS, tk_key_slice(&key), value_text(ops[i].value, text), ops[i].append ? TK_KV_APPEND : 0, err)
+    int rc = ops[i].value ? tk_kv_put(txn, TK_TABLE_TASKS, tk_key_slice(&key), value_text(ops[i].value, text),
+                                      ops[i].append ? TK_KV_APPEND : 0, err)
                           : tk_kv_del(txn, TK_TABLE_TASKS, tk_key_slice(&key), err);
     if (rc && rc != TK_KV_ABSENT) return rc;
   }
@@ -118,7 +119,8 @@ TEST_BOTH(a_table_is_a_sorted_list_whatever_is_put_deleted_and_rolled_back) {
     next = committed;
     for (size_t i = 0; i < count; i++) {
       uint32_t key = (uint32_t)(tk_rng_next(&rng) % KEYS);
-      ops[i] = (operation){key, clear || tk_rng_next(&rng) % 3 == 0 ? 0 : 1 + (uint32_t)(tk_rng_next(&rng) % 100000), tk_rng_next(&rng) & 1};
+      ops[i] = (operation){key, clear || tk_rng_next(&rng) % 3 == 0 ? 0 : 1 + (uint32_t)(tk_rng_next(&rng) % 100000),
+                           tk_rng_next(&rng) & 1};
       next.values[key] = ops[i].value;
     }
     tk_kv_txn *txn;

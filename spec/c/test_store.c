@@ -51,7 +51,13 @@ TEST_BOTH(a_source_is_kept_once_and_found_by_its_hash) {
   uint32_t number;
   tk_slice text;
   tk_graph_step step = {.name = tk_slice_str("a"), .retry = {.limit = 1}};
-  tk_graph from = {.ns = d.ns, .name = d.name, .version = d.version, .queue = tk_slice_str("default"), .step_count = 1, .steps = &step}, *graph;
+  tk_graph from = {.ns = d.ns,
+                   .name = d.name,
+                   .version = d.version,
+                   .queue = tk_slice_str("default"),
+                   .step_count = 1,
+                   .steps = &step},
+           *graph;
   tk_buf bytes = {0};
   REQUIRE(tk_graph_build(&from, &graph, &w->err) == 0);
   tk_graph_encode(graph, &bytes);
@@ -318,13 +324,18 @@ static void submit_with_priority(world *w, uint32_t definition, int32_t priority
   if (turn_apply(w)) abort();
 }
 
-static void candidates_text(world *w, const uint32_t *queues, size_t queue_count, const uint32_t *definitions, size_t definition_count, size_t limit,
-                            char out[256]) {
-  tk_plan plan = {.queues = queues, .queue_count = queue_count, .definitions = definitions, .definition_count = definition_count, .candidates = limit};
+static void candidates_text(world *w, const uint32_t *queues, size_t queue_count, const uint32_t *definitions,
+                            size_t definition_count, size_t limit, char out[256]) {
+  tk_plan plan = {.queues = queues,
+                  .queue_count = queue_count,
+                  .definitions = definitions,
+                  .definition_count = definition_count,
+                  .candidates = limit};
   if (turn_begin(w, &plan)) abort();
   out[0] = '\0';
   for (size_t i = 0; i < w->load.candidate_count; i++)
-    snprintf(out + strlen(out), 256 - strlen(out), "%llu.%u ", (unsigned long long)w->load.candidates[i].task_no, w->load.candidates[i].step);
+    snprintf(out + strlen(out), 256 - strlen(out), "%llu.%u ", (unsigned long long)w->load.candidates[i].task_no,
+             w->load.candidates[i].step);
   tk_store_abort(w->store);
 }
 
@@ -373,7 +384,8 @@ TEST_BOTH(many_lanes_are_merged_in_order) {
     definitions[i] = world_define(w, name, "1.0.0", (uint32_t)(1 + i % 3), SHAPE_PARALLEL);
   }
   for (int i = 0; i < 300; i++)
-    submit_with_priority(w, definitions[tk_rng_next(&w->rng) % 8], (int32_t)(tk_rng_next(&w->rng) % 5) - 2, queue_names[tk_rng_next(&w->rng) % 4]);
+    submit_with_priority(w, definitions[tk_rng_next(&w->rng) % 8], (int32_t)(tk_rng_next(&w->rng) % 5) - 2,
+                         queue_names[tk_rng_next(&w->rng) % 4]);
   tk_snap *snap;
   REQUIRE(tk_snap_open(w->store, &snap, &w->err) == 0);
   for (int i = 0; i < 4; i++) queues[i] = tk_snap_find_name(snap, tk_slice_str(queue_names[i]));
@@ -383,7 +395,9 @@ TEST_BOTH(many_lanes_are_merged_in_order) {
   CHECK_EQ_INT(w->load.candidate_count, w->load.steps_by_status[TK_STEP_READY]);
   for (size_t i = 1; i < w->load.candidate_count; i++) {
     const tk_ready *x = &w->load.candidates[i - 1], *y = &w->load.candidates[i];
-    bool order = x->priority != y->priority ? x->priority > y->priority : x->task_no != y->task_no ? x->task_no < y->task_no : x->step < y->step;
+    bool order = x->priority != y->priority ? x->priority > y->priority
+                 : x->task_no != y->task_no ? x->task_no < y->task_no
+                                            : x->step < y->step;
     CHECK(order);
   }
   tk_store_abort(w->store);
@@ -641,13 +655,18 @@ TEST_BOTH(a_payload_is_read_back_and_a_replaced_one_is_gone) {
 TEST_BOTH(operations_on_tasks_leave_all_indexes_true) {
   world *w = world_new(kind);
   uint32_t definition = world_define(w, "mix", "1.0.0", 40, SHAPE_FAN);
-  static const uint8_t operations[] = {TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RESOLVE, TK_EV_STEP_FAILED, TK_EV_STEP_RELEASED,
-                                       TK_EV_STEP_SNOOZED, TK_EV_STEP_DONE};
+  static const uint8_t operations[] = {TK_EV_CANCEL,      TK_EV_PAUSE,         TK_EV_RESUME,       TK_EV_RETRY,    TK_EV_RESOLVE,
+                                       TK_EV_STEP_FAILED, TK_EV_STEP_RELEASED, TK_EV_STEP_SNOOZED, TK_EV_STEP_DONE};
   for (int i = 0; i < 6; i++) world_submit(w, definition);
   for (int i = 0; i < 400; i++) {
     uint64_t dice = tk_rng_next(&w->rng);
-    tk_event event = {.type = operations[dice % sizeof operations], .task_no = 1 + (dice >> 8) % 6, .step = (uint32_t)(dice >> 16) % 40,
-                      .attempt = 1 + (uint32_t)(dice >> 32) % 3, .delay_us = 500000, .retryable = dice >> 40 & 1, .data = tk_slice_str("{\"m\":1}"),
+    tk_event event = {.type = operations[dice % sizeof operations],
+                      .task_no = 1 + (dice >> 8) % 6,
+                      .step = (uint32_t)(dice >> 16) % 40,
+                      .attempt = 1 + (uint32_t)(dice >> 32) % 3,
+                      .delay_us = 500000,
+                      .retryable = dice >> 40 & 1,
+                      .data = tk_slice_str("{\"m\":1}"),
                       .audit = tk_slice_str("{\"by\":\"ann\"}")};
     bool whole_task = dice >> 41 & 1 && event.type <= TK_EV_RESOLVE && event.type != TK_EV_CANCEL;
     if (event.type == TK_EV_PAUSE || event.type == TK_EV_RESUME || whole_task) event.step = TK_NO_STEP;

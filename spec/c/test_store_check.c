@@ -16,7 +16,12 @@ static world *rich_world(const char *kind) {
     tk_decide_claim(&w->d, tk_store_task(w->store, w->load.candidates[i].task_no, &w->err), &w->load.candidates[i], true);
   tk_claim held = w->changes.claims.items[0];
   if (turn_apply(w)) abort();
-  tk_event failed = {.type = TK_EV_STEP_FAILED, .task_no = held.task_no, .step = held.step, .attempt = 1, .retryable = true, .delay_us = 1000,
+  tk_event failed = {.type = TK_EV_STEP_FAILED,
+                     .task_no = held.task_no,
+                     .step = held.step,
+                     .attempt = 1,
+                     .retryable = true,
+                     .delay_us = 1000,
                      .data = tk_slice_str("{\"message\":\"no\"}")};
   if (world_event(w, failed)) abort();
   tk_event note = {.type = TK_EV_ANNOTATE, .task_no = 1, .step = TK_NO_STEP, .name = tk_slice_str("color"), .data = tk_slice_str("1")};
@@ -33,7 +38,8 @@ static world *rich_world(const char *kind) {
   tk_list_push(&w->arena, &w->changes.notices, notice);
   if (turn_apply(w)) abort();
   world_work(w, &big, 1, 1, "{}");                  /* releases more than one turn may: sweeps in the inbox */
-  tk_definition d = {.ns = tk_slice_str("test"), .name = tk_slice_str("kept"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
+  tk_definition d = {
+      .ns = tk_slice_str("test"), .name = tk_slice_str("kept"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
   tk_buf bytes = {0};
   uint32_t number;
   tk_graph_encode(w->graphs[pair], &bytes);

@@ -1,6 +1,7 @@
-/* Seeded simulation: the real engine, turn by turn, over the memory store with a virtual clock; several processes share it, work, crash, come back as
- * zombies and are fenced; people cancel, pause, resume, retry and resolve in between. After each history the promises are checked: nothing lost, nothing
- * stuck, no completed step started again, order kept, attempts within limits, the log gapless and its fold equal to the states, the store's check clean.
+/* Seeded simulation: the real engine, turn by turn, over the memory store with a virtual clock; several processes share it, work,
+ * crash, come back as zombies and are fenced; people cancel, pause, resume, retry and resolve in between. After each history the
+ * promises are checked: nothing lost, nothing stuck, no completed step started again, order kept, attempts within limits, the log
+ * gapless and its fold equal to the states, the store's check clean.
  *
  *   sim FIRST COUNT        runs the seeds FIRST .. FIRST + COUNT - 1; prints the failing seeds and `N passed, N failed`
  *   sim -v SEED            one seed, telling what it does */
@@ -69,8 +70,8 @@ static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t i
   char name[16];
   snprintf(name, sizeof name, "s%u", index);
   step->name = tk_arena_copy(arena, tk_slice_str(name));
-  step->flags = (chance(s, 90) ? TK_GRAPH_RETRYABLE : 0) | (chance(s, 30) ? TK_GRAPH_SKIPPABLE : 0) | (chance(s, 10) ? TK_GRAPH_CONTINUE : 0) |
-                (chance(s, 15) ? TK_GRAPH_ASK : 0);
+  step->flags = (chance(s, 90) ? TK_GRAPH_RETRYABLE : 0) | (chance(s, 30) ? TK_GRAPH_SKIPPABLE : 0) |
+                (chance(s, 10) ? TK_GRAPH_CONTINUE : 0) | (chance(s, 15) ? TK_GRAPH_ASK : 0);
   step->retry = (tk_retry){.limit = 1 + pick(s, 4), .lost_limit = 2 + pick(s, 9), .backoff = (uint8_t)pick(s, TK_BACKOFF_LIST),
                            .jitter = (uint8_t)pick(s, TK_JITTER_FRACTION), .base = 1, .factor = 2, .cap = 60};
   uint32_t *deps = TK_ARENA_ARRAY(arena, uint32_t, index + 1), most = wide ? 1 : 3;
@@ -149,7 +150,10 @@ static void submit(sim *s) {
   const tk_graph *g = s->graphs[at];
   for (uint32_t i = 0; i < g->step_count && bypassed < 4; i++)
     if ((g->steps[i].flags & TK_GRAPH_SKIPPABLE) && chance(s, 20)) bypass[bypassed++] = i;
-  tk_submission sub = {.definition = s->definitions[at], .queue = tk_slice_str("default"), .priority = (int32_t)pick(s, 3), .bypass = bypass,
+  tk_submission sub = {.definition = s->definitions[at],
+                       .queue = tk_slice_str("default"),
+                       .priority = (int32_t)pick(s, 3),
+                       .bypass = bypass,
                        .bypass_count = bypassed};
   sub.info.context = tk_slice_str("{}");
   sub.info.queue = sub.queue;
@@ -191,7 +195,11 @@ static void start_process(sim *s, process *p) {
   p->port = tk_port_new(NULL, NULL);
   p->running_count = 0;
   static const char *const queues[] = {"default", "side"};
-  tk_worker_options worker = {.port = p->port, .concurrency = 1 + pick(s, 40), .queues = queues, .queue_count = 2, .definitions = s->definitions,
+  tk_worker_options worker = {.port = p->port,
+                              .concurrency = 1 + pick(s, 40),
+                              .queues = queues,
+                              .queue_count = 2,
+                              .definitions = s->definitions,
                               .definition_count = s->graph_count};
   if (tk_engine_attach(p->engine, &worker, &p->worker, &err)) fail(s, "attach: %s", err.message);
 }
@@ -209,7 +217,9 @@ static void take_messages(sim *s, process *p) {
         if (run->task_no != stop->task_no || run->step != stop->step || run->attempt != stop->attempt) continue;
         p->running[i] = p->running[--p->running_count];
         struct tk_answer answer = {0};
-        ask(s, p->engine, (tk_event){.type = TK_EV_STEP_RELEASED, .task_no = run->task_no, .step = run->step, .attempt = run->attempt}, &answer);
+        ask(s, p->engine,
+            (tk_event){.type = TK_EV_STEP_RELEASED, .task_no = run->task_no, .step = run->step, .attempt = run->attempt},
+            &answer);
         if (!answer.fenced) fail(s, "an interrupted attempt was not fenced");
         tk_free(run);
         break;
@@ -248,8 +258,8 @@ static void finish_some(sim *s, process *p, bool cleanly) {
     tk_run_message *run = p->running[at];
     tk_event event = random_outcome(s, run);
     if (cleanly) event.type = run->attempt ? TK_EV_STEP_DONE : TK_EV_ASK_DONE;
-    say(s, "process %d: outcome %u of task %llu step %u attempt %u", (int)(p - s->processes), event.type, (unsigned long long)run->task_no, run->step,
-        run->attempt);
+    say(s, "process %d: outcome %u of task %llu step %u attempt %u", (int)(p - s->processes), event.type,
+        (unsigned long long)run->task_no, run->step, run->attempt);
     if (event.type != TK_EV_HEARTBEAT) p->running[at] = p->running[--p->running_count];
     ask(s, p->engine, event, NULL);
     if (event.type != TK_EV_HEARTBEAT) tk_free(run);
@@ -263,7 +273,11 @@ static void crash(sim *s, process *p, process *heir) {
   say(s, "process %d crashes with %zu attempts", (int)(p - s->processes), p->running_count);
   while (p->running_count) {
     tk_run_message *run = p->running[--p->running_count];
-    tk_event late = {.type = TK_EV_STEP_DONE, .task_no = run->task_no, .step = run->step, .attempt = run->attempt, .data = tk_slice_str("\"late\"")};
+    tk_event late = {.type = TK_EV_STEP_DONE,
+                     .task_no = run->task_no,
+                     .step = run->step,
+                     .attempt = run->attempt,
+                     .data = tk_slice_str("\"late\"")};
     if (run->attempt && s->zombie_count < MAX_ZOMBIES) s->zombies[s->zombie_count++] = late;
     tk_free(run);
   }
@@ -280,7 +294,9 @@ static void wake_zombie(sim *s) {
   tk_event late = s->zombies[--s->zombie_count];
   struct tk_answer answer = {0};
   ask(s, s->client, late, &answer);
-  if (!answer.fenced) fail(s, "a zombie's outcome was taken: task %llu step %u attempt %u", (unsigned long long)late.task_no, late.step, late.attempt);
+  if (!answer.fenced)
+    fail(s, "a zombie's outcome was taken: task %llu step %u attempt %u", (unsigned long long)late.task_no, late.step,
+         late.attempt);
 }
 
 /* ---- Time ---- */
@@ -288,7 +304,8 @@ static void wake_zombie(sim *s) {
 static void advance(sim *s) {
   int64_t next_us = INT64_MAX;
   for (int i = 0; i < MAX_PROCESSES; i++)
-    if (s->processes[i].engine && tk_engine_next_timer_us(s->processes[i].engine) < next_us) next_us = tk_engine_next_timer_us(s->processes[i].engine);
+    if (s->processes[i].engine && tk_engine_next_timer_us(s->processes[i].engine) < next_us)
+      next_us = tk_engine_next_timer_us(s->processes[i].engine);
   int64_t step_us = 1000000LL * pick(s, 5);
   s->now_us = next_us != INT64_MAX && next_us > s->now_us && chance(s, 50) ? next_us : s->now_us + step_us;
 }
@@ -327,9 +344,12 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
   uint8_t *status = &f->step[t][e->step];
   switch (e->kind) {
     case TK_LOG_STEP_STARTED:
-      if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED) fail(f->s, "task %d step %u started again after it was done", t, e->step);
-      if (!deps_done(f, t, e->step)) fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
-      if (e->attempt != ++f->starts[t][e->step]) fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
+      if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED)
+        fail(f->s, "task %d step %u started again after it was done", t, e->step);
+      if (!deps_done(f, t, e->step))
+        fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
+      if (e->attempt != ++f->starts[t][e->step])
+        fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
       *status = TK_STEP_IN_PROGRESS;
       break;
     case TK_LOG_STEP_COMPLETED:
@@ -363,7 +383,8 @@ static bool fold_event(void *context, const tk_log_event *e) {
     fold_step(f, t, e);
     return true;
   }
-  f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED || e->kind == TK_LOG_TASK_RESOLVED;
+  f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED ||
+                e->kind == TK_LOG_TASK_RESOLVED;
   f->task[t] = e->kind;
   return true;
 }
