@@ -96,8 +96,17 @@ static void fill_log(tk_task *task) {
 }
 
 static tk_meta_record sample_meta(void) {
-  tk_meta_record m = {.format = TK_STORE_FORMAT, .protocol = TK_STORE_PROTOCOL, .next_task = 1000, .next_payload = 70000, .next_seq = 123456789,
-                      .next_inbox = 12, .next_notice = 13, .generation = 14, .next_process = 15, .next_definition = 16, .next_name = 17};
+  tk_meta_record m = {.format = TK_STORE_FORMAT,
+                      .protocol = TK_STORE_PROTOCOL,
+                      .next_task = 1000,
+                      .next_payload = 70000,
+                      .next_seq = 123456789,
+                      .next_inbox = 12,
+                      .next_notice = 13,
+                      .generation = 14,
+                      .next_process = 15,
+                      .next_definition = 16,
+                      .next_name = 17};
   for (int i = 0; i < TK_TASK_STATUS_COUNT; i++) m.tasks_by_status[i] = i * 100 - 1;
   for (int i = 0; i < TK_STEP_STATUS_COUNT; i++) m.steps_by_status[i] = i * 1000;
   return m;
@@ -110,18 +119,42 @@ static tk_id sample_id(void) {
 }
 
 static tk_task_info sample_info(void) {
-  return (tk_task_info){.id = sample_id(), .initiator = text("ann"), .source_system = text("unknown"), .reason = text("because"), .queue = text("mail"),
-                        .tags = text("[\"a\"]"), .bypass_steps = text("[\"b\"]"), .identity = text("key-7"), .context = text("{\"n\":1}"), .parent = 5,
-                        .requested_at_us = EPOCH_US, .run_at_us = EPOCH_US + 1};
+  return (tk_task_info){.id = sample_id(),
+                        .initiator = text("ann"),
+                        .source_system = text("unknown"),
+                        .reason = text("because"),
+                        .queue = text("mail"),
+                        .tags = text("[\"a\"]"),
+                        .bypass_steps = text("[\"b\"]"),
+                        .identity = text("key-7"),
+                        .context = text("{\"n\":1}"),
+                        .parent = 5,
+                        .requested_at_us = EPOCH_US,
+                        .run_at_us = EPOCH_US + 1};
 }
 
 static tk_event sample_event(void) {
-  return (tk_event){.type = TK_EV_SWEEP, .sweep = TK_SWEEP_CANCEL, .task_no = 77, .step = TK_NO_STEP, .cursor = 256, .attempt = 2, .delay_us = -1,
-                    .due_us = EPOCH_US, .audit = {"{\"reason\":\"x\"}", 14}, .data = {"1", 1}, .name = {"n", 1}, .retryable = true};
+  return (tk_event){.type = TK_EV_SWEEP,
+                    .sweep = TK_SWEEP_CANCEL,
+                    .task_no = 77,
+                    .step = TK_NO_STEP,
+                    .cursor = 256,
+                    .attempt = 2,
+                    .delay_us = -1,
+                    .due_us = EPOCH_US,
+                    .audit = {"{\"reason\":\"x\"}", 14},
+                    .data = {"1", 1},
+                    .name = {"n", 1},
+                    .retryable = true};
 }
 
 static tk_definition sample_definition(void) {
-  tk_definition d = {.number = 3, .ns = text("shop"), .name = text("order"), .version = text("1.0.0"), .graph = text("graph bytes"), .json = text("{}"),
+  tk_definition d = {.number = 3,
+                     .ns = text("shop"),
+                     .name = text("order"),
+                     .version = text("1.0.0"),
+                     .graph = text("graph bytes"),
+                     .json = text("{}"),
                      .created_at_us = EPOCH_US};
   memset(d.hash, 0xAB, 32);
   memset(d.source, 0xCD, 32);
@@ -130,10 +163,27 @@ static tk_definition sample_definition(void) {
 
 /* ---- Fixtures ---- */
 
-enum { F_META, F_NUMBER, F_BYTES, F_TASK, F_CHUNK, F_INFO, F_LOG, F_READY, F_INBOX, F_CLAIMS, F_NOTICE, F_IDENTITY, F_ANNOTATION, F_DEFINITION,
-       F_PROCESS, F_COUNT };
-static const char *const fixture_names[F_COUNT] = {"meta", "number", "bytes", "task", "chunk", "info", "log", "ready", "inbox", "claims", "notice",
-                                                   "identity", "annotation", "definition", "process"};
+enum {
+  F_META,
+  F_NUMBER,
+  F_BYTES,
+  F_TASK,
+  F_CHUNK,
+  F_INFO,
+  F_LOG,
+  F_READY,
+  F_INBOX,
+  F_CLAIMS,
+  F_NOTICE,
+  F_IDENTITY,
+  F_ANNOTATION,
+  F_DEFINITION,
+  F_PROCESS,
+  F_COUNT
+};
+static const char *const fixture_names[F_COUNT] = {"meta",   "number",   "bytes",      "task",       "chunk",
+                                                   "info",   "log",      "ready",      "inbox",      "claims",
+                                                   "notice", "identity", "annotation", "definition", "process"};
 
 static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
@@ -193,8 +243,9 @@ static bool log_reads_back(tk_slice key, tk_slice record) {
   if (!tk_read_log(key, record, &log) || log.task_no != 77 || log.previous != 1500 || log.count != 4 || log.at_us != EPOCH_US) return false;
   for (; tk_read_log_entry(&log, i, &event); i++) {
     const tk_log_entry *e = &sample_entries[i];
-    if (event.seq != 2000 + i || event.kind != e->kind || event.step != e->step || event.attempt != e->attempt || event.payload != e->payload ||
-        !same_text(event.data, e->data)) return false;
+    if (event.seq != 2000 + i || event.kind != e->kind || event.step != e->step || event.attempt != e->attempt ||
+        event.payload != e->payload || !same_text(event.data, e->data))
+      return false;
   }
   return i == 4 && !log.entries.bad;
 }
@@ -206,26 +257,29 @@ static bool task_reads_back(tk_slice key, tk_slice record, bool chunk_only) {
   memset(&first, 0, sizeof first);
   fill_task(&expected, chunks, pointers, NULL);
   if (chunk_only) return tk_read_chunk(key, record, EPOCH_US, &first) && memcmp(first.steps, chunks[2].steps, sizeof first.steps) == 0;
-  return tk_read_task(key, record, &task, &first) && same_header(&task, &expected) && memcmp(first.steps, chunks[0].steps, sizeof first.steps) == 0;
+  return tk_read_task(key, record, &task, &first) && same_header(&task, &expected) &&
+         memcmp(first.steps, chunks[0].steps, sizeof first.steps) == 0;
 }
 
 static bool info_reads_back(tk_slice key, tk_slice record) {
   tk_arena arena = {0};
   tk_task_info info, e = sample_info();
   tk_id id = sample_id();
-  bool same = tk_read_info(key, record, &id, &arena, &info) && memcmp(&info.id, &id, sizeof id) == 0 && same_text(info.initiator, e.initiator) &&
-              same_text(info.source_system, e.source_system) && same_text(info.reason, e.reason) && same_text(info.queue, e.queue) &&
-              same_text(info.tags, e.tags) && same_text(info.bypass_steps, e.bypass_steps) && same_text(info.identity, e.identity) &&
-              same_text(info.context, e.context) && info.parent == 5 && info.requested_at_us == EPOCH_US && info.run_at_us == EPOCH_US + 1;
+  bool same = tk_read_info(key, record, &id, &arena, &info) && memcmp(&info.id, &id, sizeof id) == 0 &&
+              same_text(info.initiator, e.initiator) && same_text(info.source_system, e.source_system) &&
+              same_text(info.reason, e.reason) && same_text(info.queue, e.queue) && same_text(info.tags, e.tags) &&
+              same_text(info.bypass_steps, e.bypass_steps) && same_text(info.identity, e.identity) &&
+              same_text(info.context, e.context) && info.parent == 5 && info.requested_at_us == EPOCH_US &&
+              info.run_at_us == EPOCH_US + 1;
   tk_arena_free(&arena);
   return same;
 }
 
 static bool inbox_reads_back(tk_slice key, tk_slice record) {
   tk_event event, e = sample_event();
-  return tk_read_inbox(key, record, &event) && event.type == e.type && event.sweep == e.sweep && event.task_no == 77 && event.step == e.step &&
-         event.cursor == 256 && event.attempt == 2 && event.delay_us == -1 && event.due_us == EPOCH_US && event.retryable &&
-         same_text(event.audit, e.audit) && same_text(event.data, e.data) && same_text(event.name, e.name);
+  return tk_read_inbox(key, record, &event) && event.type == e.type && event.sweep == e.sweep && event.task_no == 77 &&
+         event.step == e.step && event.cursor == 256 && event.attempt == 2 && event.delay_us == -1 && event.due_us == EPOCH_US &&
+         event.retryable && same_text(event.audit, e.audit) && same_text(event.data, e.data) && same_text(event.name, e.name);
 }
 
 static bool claims_read_back(tk_slice key, tk_slice record) {
@@ -257,17 +311,21 @@ static bool fixture_reads_back(int kind, tk_slice record) {
     case F_INFO: return info_reads_back(key, record);
     case F_LOG: return log_reads_back(key, record);
     case F_READY:
-      return tk_read_ready(key, record, &ready) && ready.queue == 1 && ready.definition == 2 && ready.priority == -3 && ready.task_no == 77 &&
-             ready.step == 4 && ready.ready_at_us == EPOCH_US;
+      return tk_read_ready(key, record, &ready) && ready.queue == 1 && ready.definition == 2 && ready.priority == -3 &&
+             ready.task_no == 77 && ready.step == 4 && ready.ready_at_us == EPOCH_US;
     case F_INBOX: return inbox_reads_back(key, record);
     case F_CLAIMS: return claims_read_back(key, record);
     case F_NOTICE: return tk_read_notice(key, record, &n) && n.process == 6 && n.task_no == 77 && n.step == 3 && n.attempt == 2;
-    case F_IDENTITY: return tk_read_identity(key, record, &row) && row.task_no == 77 && row.created_at_us == EPOCH_US && row.hash[31] == 0x11;
-    case F_ANNOTATION: return tk_read_annotation(key, record, &a) && a.task_no == 77 && same_text(a.name, text("color")) && same_text(a.value, text("\"red\""));
+    case F_IDENTITY:
+      return tk_read_identity(key, record, &row) && row.task_no == 77 && row.created_at_us == EPOCH_US && row.hash[31] == 0x11;
+    case F_ANNOTATION:
+      return tk_read_annotation(key, record, &a) && a.task_no == 77 && same_text(a.name, text("color")) &&
+             same_text(a.value, text("\"red\""));
     case F_DEFINITION:
-      return tk_read_definition(key, record, &d) && d.number == 3 && memcmp(d.hash, ed.hash, 32) == 0 && memcmp(d.source, ed.source, 32) == 0 &&
-             same_text(d.ns, ed.ns) && same_text(d.name, ed.name) && same_text(d.version, ed.version) && same_text(d.graph, ed.graph) &&
-             same_text(d.json, ed.json) && d.created_at_us == EPOCH_US;
+      return tk_read_definition(key, record, &d) && d.number == 3 && memcmp(d.hash, ed.hash, 32) == 0 &&
+             memcmp(d.source, ed.source, 32) == 0 && same_text(d.ns, ed.ns) && same_text(d.name, ed.name) &&
+             same_text(d.version, ed.version) && same_text(d.graph, ed.graph) && same_text(d.json, ed.json) &&
+             d.created_at_us == EPOCH_US;
     default: return tk_read_process(key, record, &p) && p.number == 3 && p.incarnation[2] == 3 && p.pid == 4242 && p.since_us == EPOCH_US;
   }
 }
@@ -388,7 +446,14 @@ TEST(an_untouched_task_is_small) {
   static tk_chunk chunk;
   tk_chunk *pointers[1] = {&chunk};
   tk_graph graph = {.step_count = 10};
-  tk_task task = {.no = 5, .definition = 1, .graph = &graph, .queue = 1, .attempt = 1, .open = 10, .created_at_us = EPOCH_US, .chunks = pointers,
+  tk_task task = {.no = 5,
+                  .definition = 1,
+                  .graph = &graph,
+                  .queue = 1,
+                  .attempt = 1,
+                  .open = 10,
+                  .created_at_us = EPOCH_US,
+                  .chunks = pointers,
                   .chunk_count = 1};
   tk_buf buf = {0};
   tk_key key = tk_key_u64(5);
@@ -400,7 +465,8 @@ TEST(an_untouched_task_is_small) {
 }
 
 TEST(identities_of_each_form_are_kept) {
-  static const char *const forms[] = {"", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "00112233-4455-6677-8899-aabbccddeeff",
+  static const char *const forms[] = {"", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+                                      "00112233-4455-6677-8899-aabbccddeeff",
                                       "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff", "anything else"};
   tk_arena arena = {0};
   tk_buf buf = {0};
@@ -417,8 +483,9 @@ TEST(identities_of_each_form_are_kept) {
 }
 
 TEST(ready_keys_sort_by_queue_definition_greater_priority_task_step) {
-  static const tk_ready order[] = {{1, 1, INT32_MAX, 1, 0, 0}, {1, 1, 5, 1, 0, 0}, {1, 1, 5, 1, 1, 0}, {1, 1, 5, 2, 0, 0}, {1, 1, 0, 1, 0, 0},
-                                   {1, 1, -1, 1, 0, 0}, {1, 1, INT32_MIN, 1, 0, 0}, {1, 2, 9, 1, 0, 0}, {2, 1, 9, 1, 0, 0}};
+  static const tk_ready order[] = {{1, 1, INT32_MAX, 1, 0, 0}, {1, 1, 5, 1, 0, 0}, {1, 1, 5, 1, 1, 0},
+                                   {1, 1, 5, 2, 0, 0},         {1, 1, 0, 1, 0, 0}, {1, 1, -1, 1, 0, 0},
+                                   {1, 1, INT32_MIN, 1, 0, 0}, {1, 2, 9, 1, 0, 0}, {2, 1, 9, 1, 0, 0}};
   for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
     tk_key key = tk_key_ready(&order[i]);
     tk_ready back;

@@ -43,7 +43,8 @@ static void read_task(tk_slice key, tk_slice record) {
   memset(&chunk, 0, sizeof chunk);
   if (!tk_read_task(key, record, &task, &chunk)) return;
   TK_ASSERT(task.status < TK_TASK_STATUS_COUNT && task.paused_from < TK_TASK_STATUS_COUNT);
-  for (int i = 0; i < TK_CHUNK_STEPS; i++) TK_ASSERT(chunk.steps[i].status < TK_STEP_STATUS_COUNT && chunk.steps[i].waiting_for < TK_WAIT_COUNT);
+  for (int i = 0; i < TK_CHUNK_STEPS; i++)
+    TK_ASSERT(chunk.steps[i].status < TK_STEP_STATUS_COUNT && chunk.steps[i].waiting_for < TK_WAIT_COUNT);
 }
 
 static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
@@ -66,7 +67,13 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
     case 3: tk_read_notice(key, record, &notice); break;
     case 4: tk_read_identity(key, record, &row); break;
     case 5: if (tk_read_annotation(key, record, &annotation)) { touch(annotation.name); touch(annotation.value); } break;
-    case 6: if (tk_read_definition(key, record, &definition)) { touch(definition.graph); touch(definition.json); touch(definition.ns); } break;
+    case 6:
+      if (tk_read_definition(key, record, &definition)) {
+        touch(definition.graph);
+        touch(definition.json);
+        touch(definition.ns);
+      }
+      break;
     case 7: tk_read_process(key, record, &process); break;
     case 8: tk_read_ready(key, record, &ready); break;
     case 9: tk_read_timer(key, record, &timer); break;
