@@ -61,5 +61,6 @@ tasker.retry_after = errors.retry_after
 tasker.snooze = errors.snooze
 tasker.backoff = backoff.register
 tasker.step_handler = step_handlers.register
+tasker.diagram = require("tasker.diagram").draw
 
 return tasker
