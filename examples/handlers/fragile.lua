@@ -5,7 +5,7 @@ tasker.handler {
   namespace = "demo", name = "fragile", chain = true,
   steps = {
     { name = "first", run = function() return "done once" end },
-    { name = "second", run = function(task, step)
+    { name = "second", run = function(_, step)
         if step.attempt == 1 then
           os.execute("kill -9 " .. io.open("/proc/self/stat"):read("n"))
         end
