@@ -2,6 +2,7 @@
  * call and no allocation. */
 #include "net/loop.h"
 
+#include <pthread.h>
 #include <uv.h>
 
 #include "base/alloc.h"
@@ -29,7 +30,12 @@ static void on_alarm(uv_timer_t *alarm) {
   uv_stop(alarm->loop);
 }
 
+/* uv aborts without a word when memory runs out; ours says why. */
+static void use_our_allocator(void) { uv_replace_allocator(tk_malloc, tk_realloc, tk_calloc, tk_free); }
+
 int tk_loop_open(void (*woken)(void *context), void *context, tk_loop **out, tk_err *err) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, use_our_allocator);
   tk_loop *loop = tk_calloc(1, sizeof *loop);
   int code = uv_loop_init(&loop->uv);
   if (code) {
