@@ -85,11 +85,11 @@ for _, kind in ipairs(harness.kinds) do
     end)
 
     it("ends with its window", function()
-      local handler = handler_with { strategy = "hash", window = 0.05 }
+      local handler = handler_with { strategy = "hash", window = 0.5 }
       local first = app:submit(handler, { n = 1 })
       local _, created = app:submit(handler, { n = 1 })
       assert.is_false(created)
-      tasker.sleep(0.06)
+      tasker.sleep(0.51)
       local second, again = app:submit(handler, { n = 1 })
       assert.is_true(again)
       assert.not_equal(first, second)
