@@ -16,7 +16,8 @@ static int check_empty_folder(const char *path, tk_err *err) {
   if (!folder) return tk_err_set(err, TK_E_IO, "cannot open the folder '%s': %s", path, strerror(errno));
   while ((entry = readdir(folder))) count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
   closedir(folder);
-  return count ? tk_err_set(err, TK_E_REFUSED, "the folder '%s' is not empty: a backup goes into a new or an empty one", path) : 0;
+  return count ? tk_err_set(err, TK_E_REFUSED, "the folder '%s' is not empty: a backup goes into a new or an empty one", path)
+               : 0;
 }
 
 int tk_store_backup(tk_store *store, const char *path, tk_err *err) {

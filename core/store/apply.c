@@ -34,14 +34,16 @@ static void write_log(writer *w, size_t at) {
   tk_key key = tk_key_u64(first);
   store->meta.next_seq += task->log_count;
   w->last_logs[at] = first;
-  put(w, TK_TABLE_LOG, &key, tk_write_log(&store->buf, tk_key_slice(&key), task, first, task->last_log, store->now_us), TK_KV_APPEND);
+  put(w, TK_TABLE_LOG, &key, tk_write_log(&store->buf, tk_key_slice(&key), task, first, task->last_log, store->now_us),
+      TK_KV_APPEND);
 }
 
 static void write_task(writer *w, size_t at) {
   tk_store *store = w->store;
   tk_task *task = w->changes->dirty.items[at];
   tk_key key = tk_key_u64(task->no);
-  put(w, TK_TABLE_TASKS, &key, tk_write_task(&store->buf, tk_key_slice(&key), task, w->last_logs[at]), task->created ? TK_KV_APPEND : 0);
+  put(w, TK_TABLE_TASKS, &key, tk_write_task(&store->buf, tk_key_slice(&key), task, w->last_logs[at]),
+      task->created ? TK_KV_APPEND : 0);
 }
 
 static void write_chunks(writer *w, const tk_task *task) {

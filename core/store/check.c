@@ -42,7 +42,8 @@ static void walk(tk_check *c, tk_table table, record_check check) {
   tk_err err;
   int rc = tk_kv_cursor_open(c->snap->txn, table, &cursor, &err);
   if (!rc) {
-    for (rc = tk_kv_step(cursor, TK_KV_FIRST, &key, &record, &err); !rc; rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, &err)) {
+    for (rc = tk_kv_step(cursor, TK_KV_FIRST, &key, &record, &err); !rc;
+         rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, &err)) {
       check(c, key, record);
       if (++c->done % PROGRESS_EVERY == 0 && c->progress) c->progress(c->context, c->done, c->total);
     }
@@ -100,7 +101,8 @@ static void resolve_queues(tk_check *c, tk_graph *graph) {
 static void check_definition_links(tk_check *c, const tk_definition *d) {
   static const uint8_t none[32];
   tk_slice record, text;
-  if (tk_snap_find_definition_hash(c->snap, d->hash) != d->number) tk_check_say(c, "definition %u is not found by its hash", d->number);
+  if (tk_snap_find_definition_hash(c->snap, d->hash) != d->number)
+    tk_check_say(c, "definition %u is not found by its hash", d->number);
   if (!tk_snap_find_definition(c->snap, d->ns, d->name, d->version))
     tk_check_say(c, "definition %u (%.*s/%.*s) is not found by its name and version", d->number, (int)d->ns.size, d->ns.data,
                  (int)d->name.size, d->name.data);
@@ -128,7 +130,9 @@ static void check_definition(tk_check *c, tk_slice key, tk_slice record) {
   tk_map_put(&c->graphs, d.number, graph);
 }
 
-const tk_graph *tk_check_graph(void *context, uint32_t definition) { return tk_map_get(&((tk_check *)context)->graphs, definition); }
+const tk_graph *tk_check_graph(void *context, uint32_t definition) {
+  return tk_map_get(&((tk_check *)context)->graphs, definition);
+}
 
 static void check_definition_number(tk_check *c, tk_slice key, tk_slice record) {
   uint64_t number;
@@ -151,7 +155,8 @@ static void check_source(tk_check *c, tk_slice key, tk_slice record) {
 static void check_process(tk_check *c, tk_slice key, tk_slice record) {
   tk_process process;
   if (!tk_read_process(key, record, &process)) tk_check_say(c, "the record of a process is damaged");
-  else if (process.number >= c->meta.next_process) tk_check_say(c, "process %u has a number that was never given", process.number);
+  else if (process.number >= c->meta.next_process)
+    tk_check_say(c, "process %u has a number that was never given", process.number);
 }
 
 /* ---- The log ---- */
@@ -282,7 +287,8 @@ static void check_chunk(tk_check *c, tk_slice key, tk_slice record) {
 static void check_identity(tk_check *c, tk_slice key, tk_slice record) {
   tk_identity_row row;
   if (!tk_read_identity(key, record, &row)) tk_check_say(c, "an identity is damaged");
-  else if (!task_there(c, row.task_no)) tk_check_say(c, "an identity points to task number %llu, which is not there", NO(row.task_no));
+  else if (!task_there(c, row.task_no))
+    tk_check_say(c, "an identity points to task number %llu, which is not there", NO(row.task_no));
 }
 
 static void check_annotation(tk_check *c, tk_slice key, tk_slice record) {
@@ -297,12 +303,12 @@ static void check_annotation(tk_check *c, tk_slice key, tk_slice record) {
 static void check_counters(tk_check *c) {
   for (uint8_t i = 0; i < TK_TASK_STATUS_COUNT; i++)
     if (c->meta.tasks_by_status[i] != c->tasks_by_status[i])
-      tk_check_say(c, "the store counts %lld tasks %s, and there are %lld", (long long)c->meta.tasks_by_status[i], tk_task_status_name(i),
-                   (long long)c->tasks_by_status[i]);
+      tk_check_say(c, "the store counts %lld tasks %s, and there are %lld", (long long)c->meta.tasks_by_status[i],
+                   tk_task_status_name(i), (long long)c->tasks_by_status[i]);
   for (uint8_t i = 0; i < TK_STEP_STATUS_COUNT; i++)
     if (c->meta.steps_by_status[i] != c->steps_by_status[i])
-      tk_check_say(c, "the store counts %lld steps %s, and there are %lld", (long long)c->meta.steps_by_status[i], tk_step_status_name(i),
-                   (long long)c->steps_by_status[i]);
+      tk_check_say(c, "the store counts %lld steps %s, and there are %lld", (long long)c->meta.steps_by_status[i],
+                   tk_step_status_name(i), (long long)c->steps_by_status[i]);
 }
 
 static void check_everything(tk_check *c) {

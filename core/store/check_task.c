@@ -21,7 +21,8 @@ static void check_claimed(task_check *t, uint32_t index, const tk_step *step, ui
 
 static void check_indexed(task_check *t, uint32_t index, const tk_step *step) {
   uint32_t queue = t->task->graph->steps[index].queue_no;
-  tk_ready entry = {queue ? queue : t->task->queue, t->task->definition, t->task->priority, t->task->no, index, step->ready_at_us};
+  tk_ready entry = {
+      queue ? queue : t->task->queue, t->task->definition, t->task->priority, t->task->no, index, step->ready_at_us};
   tk_key key = tk_key_ready(&entry);
   tk_slice record;
   if (!tk_check_get(t->c, TK_TABLE_READY, tk_key_slice(&key), &record))
@@ -56,8 +57,8 @@ static void check_step(task_check *t, uint32_t index, const tk_step *step) {
   else if (step->status == TK_STEP_READY && !held) check_indexed(t, index, step);
   if (step->status == TK_STEP_WAITING && step->due_us) check_timed(t, index, step->due_us);
   if (held && index < task->held_from)
-    tk_check_say(t->c, "task number %llu: its step %u is held, but the header says that none is before step %u", NO(task->no), index + 1,
-                 task->held_from + 1);
+    tk_check_say(t->c, "task number %llu: its step %u is held, but the header says that none is before step %u", NO(task->no),
+                 index + 1, task->held_from + 1);
 }
 
 /* False when a chunk is damaged: then there is nothing to count. */
@@ -125,7 +126,8 @@ void tk_check_task(tk_check *c, tk_slice key, tk_slice record) {
   tk_arena arena = {0};
   task_check t = {.c = c, .task = &task};
   tk_chunk *first = TK_ARENA_NEW(&arena, tk_chunk);
-  if (!tk_read_task(key, record, &task, first)) {
+  uint32_t touched;
+  if (!tk_read_task(key, record, &task, first, &touched)) {
     tk_check_say(c, "task number %llu: its record is damaged", key.size == 8 ? NO(tk_get_u64be(key.data)) : 0);
     tk_arena_free(&arena);
     return;
@@ -174,13 +176,16 @@ void tk_check_ready_entry(tk_check *c, tk_slice key, tk_slice record) {
   }
   tk_task *task = pointed_task(c, &arena, entry.task_no, "the index of ready work", &err);
   const tk_step *step = task ? pointed_step(c, &arena, task, entry.step) : NULL;
-  uint32_t queue = step && task->graph->steps[entry.step].queue_no ? task->graph->steps[entry.step].queue_no : task ? task->queue : 0;
+  uint32_t queue = step && task->graph->steps[entry.step].queue_no ? task->graph->steps[entry.step].queue_no
+                   : task                                          ? task->queue
+                                                                   : 0;
   if (task && !step)
     tk_check_say(c, "the index of ready work points to step %u of task number %llu, which it does not have", entry.step + 1,
                  NO(task->no));
   if (step && (entry.queue != queue || entry.definition != task->definition || entry.priority != task->priority))
     tk_check_say(c, "the index of ready work has step %u of task number %llu in the wrong place", entry.step + 1, NO(task->no));
-  if (step && task->status != TK_TASK_PAUSED && (step->status != TK_STEP_READY || (step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))))
+  if (step && task->status != TK_TASK_PAUSED &&
+      (step->status != TK_STEP_READY || (step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))))
     tk_check_say(c, "the index of ready work has step %u of task number %llu, which is not ready", entry.step + 1, NO(task->no));
   tk_arena_free(&arena);
 }

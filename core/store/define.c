@@ -37,7 +37,9 @@ static int put_name(tk_store *store, const tk_name *n, tk_err *err) {
   tk_slice text = tk_slice_of(n->text, n->size);
   tk_key key = tk_key_u32(n->number);
   int rc = tk_store_put_number(store, TK_TABLE_NAME_NUMBERS, text, n->number, err);
-  return rc ? rc : tk_kv_put(store->txn, TK_TABLE_NAMES, tk_key_slice(&key), tk_write_bytes(&store->buf, tk_key_slice(&key), text), 0, err);
+  return rc ? rc
+            : tk_kv_put(store->txn, TK_TABLE_NAMES, tk_key_slice(&key), tk_write_bytes(&store->buf, tk_key_slice(&key), text), 0,
+                        err);
 }
 
 /* Writes what is fresh; the numbers count as given. */
@@ -82,7 +84,8 @@ void tk_store_settle_names(tk_store *store) {
 int tk_store_renew_names(tk_store *store, tk_err *err) {
   if (!store->fresh_names) return 0;
   if (store->meta.next_name != store->first_fresh)
-    return tk_err_set(err, TK_E_CONFLICT, "another process gave names while a commit of this one failed: the store has to be opened again");
+    return tk_err_set(err, TK_E_CONFLICT,
+                      "another process gave names while a commit of this one failed: the store has to be opened again");
   store->meta.next_name += store->fresh_names;
   return 0;
 }
@@ -175,7 +178,9 @@ static int write_process(tk_store *store, void *context, tk_err *err) {
   return rc ? rc : tk_store_put_meta(store, err);
 }
 
-int tk_store_join(tk_store *store, tk_process *process, tk_err *err) { return tk_store_commit_small(store, write_process, process, err); }
+int tk_store_join(tk_store *store, tk_process *process, tk_err *err) {
+  return tk_store_commit_small(store, write_process, process, err);
+}
 
 /* Deletes what is kept under the process's number in `table` (claims, notices): keys collected first, then deleted. */
 static int clear_rows(tk_store *store, tk_table table, uint32_t process, tk_err *err) {
@@ -202,7 +207,8 @@ static int write_leave(tk_store *store, void *context, tk_err *err) {
   int rc = tk_kv_get(store->txn, TK_TABLE_PROCESSES, tk_key_slice(&key), &record, err);
   if (rc == TK_KV_ABSENT) return tk_err_set(err, TK_E_NOT_FOUND, "there is no process number %u", *(uint32_t *)context);
   if (rc) return rc;
-  if (!tk_read_process(tk_key_slice(&key), record, &process)) return tk_store_damaged(err, TK_TABLE_PROCESSES, tk_key_slice(&key));
+  if (!tk_read_process(tk_key_slice(&key), record, &process))
+    return tk_store_damaged(err, TK_TABLE_PROCESSES, tk_key_slice(&key));
   tk_key mark = tk_key_mark(process.incarnation);
   rc = tk_kv_del(store->txn, TK_TABLE_PROCESSES, tk_key_slice(&key), err);
   if (!rc) rc = tk_kv_del(store->txn, TK_TABLE_META, tk_key_slice(&mark), err);
@@ -212,7 +218,9 @@ static int write_leave(tk_store *store, void *context, tk_err *err) {
   return rc;
 }
 
-int tk_store_leave(tk_store *store, uint32_t number, tk_err *err) { return tk_store_commit_small(store, write_leave, &number, err); }
+int tk_store_leave(tk_store *store, uint32_t number, tk_err *err) {
+  return tk_store_commit_small(store, write_leave, &number, err);
+}
 
 /* ---- Claims ---- */
 
@@ -229,8 +237,8 @@ static int add_claims(tk_arena *arena, tk_slice key, tk_slice record, event_list
   return claims.claims.bad ? tk_store_damaged(err, TK_TABLE_CLAIMS, key) : 0;
 }
 
-int tk_store_claims_of(tk_store *store, tk_arena *arena, uint32_t process, size_t max, tk_event **events, size_t *count, uint64_t **batches,
-                       size_t *batch_count, tk_err *err) {
+int tk_store_claims_of(tk_store *store, tk_arena *arena, uint32_t process, size_t max, tk_event **events, size_t *count,
+                       uint64_t **batches, size_t *batch_count, tk_err *err) {
   tk_kv_cursor *cursor;
   tk_key from = tk_key_u32_u64(process, 0);
   tk_slice key = tk_key_slice(&from), record;

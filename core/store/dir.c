@@ -1,5 +1,6 @@
-/* See dir.h. The file `lock` holds the PID namespace of those who have the store open: claims and peers are told apart by process, which
- * means nothing across namespaces. Its first bytes are locked by meaning (LOCK_*), bytes from LOCK_PROCESS on by process id. */
+/* See dir.h. The file `lock` holds the PID namespace of those who have the store open: claims and peers are told apart by
+ * process, which means nothing across namespaces. Its first bytes are locked by meaning (LOCK_*), bytes from LOCK_PROCESS on
+ * by process id. */
 #include "store/dir.h"
 
 #include <errno.h>
@@ -29,16 +30,22 @@ enum { LOCK_OPEN = 0, LOCK_CREATION = 1, LOCK_GATE = 2 };
 #define FUSE_SUPER_MAGIC 0x65735546
 #endif
 
-static const struct { unsigned long magic; const char *name; } network_types[] = {
-  {NFS_SUPER_MAGIC, "NFS"}, {SMB_SUPER_MAGIC, "SMB"}, {CIFS_SUPER_MAGIC, "CIFS"}, {SMB2_SUPER_MAGIC, "SMB"}, {V9FS_MAGIC, "9p"},
-  {CODA_SUPER_MAGIC, "Coda"}, {AFS_SUPER_MAGIC, "AFS"}, {AFS_FS_MAGIC, "AFS"}, {CEPH_SUPER_MAGIC, "Ceph"}, {OCFS2_SUPER_MAGIC, "OCFS2"},
-  {0x01161970, "GFS2"}, {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}};
+static const struct network_type {
+  unsigned long magic;
+  const char *name;
+} network_types[] = {{NFS_SUPER_MAGIC, "NFS"},     {SMB_SUPER_MAGIC, "SMB"}, {CIFS_SUPER_MAGIC, "CIFS"},
+                     {SMB2_SUPER_MAGIC, "SMB"},    {V9FS_MAGIC, "9p"},       {CODA_SUPER_MAGIC, "Coda"},
+                     {AFS_SUPER_MAGIC, "AFS"},     {AFS_FS_MAGIC, "AFS"},    {CEPH_SUPER_MAGIC, "Ceph"},
+                     {OCFS2_SUPER_MAGIC, "OCFS2"}, {0x01161970, "GFS2"},     {0x0BD00BD0, "Lustre"},
+                     {0x47504653, "GPFS"}};
 
 /* FUSE carries local and remote file systems; the type of the mount tells them apart. */
-static const char *const remote_fuse_types[] = {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.ceph", "fuse.ceph-fuse",
-                                                "fuse.gcsfuse", "fuse.davfs2", "fuse.curlftpfs", "fuse.juicefs", "virtiofs"};
+static const char *const remote_fuse_types[] = {"fuse.sshfs",     "fuse.glusterfs", "fuse.s3fs",    "fuse.rclone",
+                                                "fuse.ceph",      "fuse.ceph-fuse", "fuse.gcsfuse", "fuse.davfs2",
+                                                "fuse.curlftpfs", "fuse.juicefs",   "virtiofs"};
 
-/* The type of the mount that holds device `dev`, from /proc/self/mountinfo ("... major:minor root where options - type source ..."). */
+/* The type of the mount that holds device `dev`, from /proc/self/mountinfo ("... major:minor root where options - type source
+ * ..."). */
 static bool mount_type(dev_t dev, char out[64]) {
   FILE *file = fopen("/proc/self/mountinfo", "re");
   if (!file) return false;
@@ -59,7 +66,8 @@ static int check_file_system(const char *path, tk_err *err) {
   struct statfs fs;
   struct stat st;
   char type[64];
-  if (statfs(path, &fs) || stat(path, &st)) return tk_err_set(err, TK_E_IO, "cannot look at the folder '%s': %s", path, strerror(errno));
+  if (statfs(path, &fs) || stat(path, &st))
+    return tk_err_set(err, TK_E_IO, "cannot look at the folder '%s': %s", path, strerror(errno));
   const char *name = NULL;
   for (size_t i = 0; i < sizeof network_types / sizeof *network_types; i++)
     if ((unsigned long)fs.f_type == network_types[i].magic) name = network_types[i].name;
@@ -105,7 +113,8 @@ int tk_dir_make(const char *path, tk_err *err) {
   }
   tk_free(copy);
   if (!rc) return sync_rc;
-  return tk_err_set(err, rc == ENOSPC || rc == EDQUOT ? TK_E_FULL : TK_E_IO, "cannot make the folder '%s': %s", path, strerror(rc));
+  return tk_err_set(err, rc == ENOSPC || rc == EDQUOT ? TK_E_FULL : TK_E_IO, "cannot make the folder '%s': %s", path,
+                    strerror(rc));
 }
 
 /* 0, or errno. type: F_RDLCK, F_WRLCK, F_UNLCK. */
@@ -141,9 +150,11 @@ static int take_open_lock(tk_dir *dir, const tk_store_options *options, tk_err *
     return rc ? lock_error(dir, rc, err) : 0;
   }
   if (!lock_taken(rc) && rc != EBADF) return lock_error(dir, rc, err);   /* EBADF: opened for reading only */
-  if (options->exclusive) return tk_err_set(err, TK_E_REFUSED, "the store '%s' is open elsewhere: this needs it alone", dir->path);
+  if (options->exclusive)
+    return tk_err_set(err, TK_E_REFUSED, "the store '%s' is open elsewhere: this needs it alone", dir->path);
   rc = set_lock(dir->lock_fd, F_RDLCK, LOCK_OPEN, false);
-  if (lock_taken(rc)) return tk_err_set(err, TK_E_REFUSED, "the store '%s' is being compacted: try again when that is done", dir->path);
+  if (lock_taken(rc))
+    return tk_err_set(err, TK_E_REFUSED, "the store '%s' is being compacted: try again when that is done", dir->path);
   if (rc) return lock_error(dir, rc, err);
   ssize_t size = pread(dir->lock_fd, theirs, sizeof theirs - 1, 0);
   if (size > 0 && own[0] && strcmp(own, theirs) != 0)
@@ -170,7 +181,8 @@ static int take_locks(tk_dir *dir, const tk_store_options *options, tk_err *err)
   if (lock_taken(rc) && options->exclusive)
     return tk_err_set(err, TK_E_REFUSED, "the store '%s' is open in this process: this needs it alone", dir->path);
   if (lock_taken(rc))
-    return tk_err_set(err, TK_E_CONFLICT, "the store '%s' is already open in this process, by another copy of the library", dir->path);
+    return tk_err_set(err, TK_E_CONFLICT, "the store '%s' is already open in this process, by another copy of the library",
+                      dir->path);
   if (rc) return lock_error(dir, rc, err);
   if (!writable) return take_open_lock(dir, options, err);
   rc = tk_dir_lock_creation(dir, err);

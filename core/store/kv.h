@@ -1,9 +1,11 @@
 /* An ordered key-value engine as the store needs it: transactions over a fixed set of tables, keys in memcmp order.
  * One file per engine (kv_lmdb.c, kv_memory.c); everything above this line knows neither.
  *
- * Threads: one write transaction at a time, by one thread; read transactions by any thread, each belongs to the thread that uses it.
+ * Threads: one write transaction at a time, by one thread; read transactions by any thread, each belongs to the thread that
+ * uses it.
  * Results: 0, TK_KV_ABSENT, TK_KV_GROW, or a negative TK_E_* with err filled.
- * Values and keys handed out are borrowed: in a read transaction until it ends, in a write transaction until the next put, del or end. */
+ * Values and keys handed out are borrowed: in a read transaction until it ends, in a write transaction until the next put,
+ * del or end. */
 #ifndef TK_STORE_KV_H
 #define TK_STORE_KV_H
 #include "store/store.h"
@@ -29,17 +31,18 @@ struct tk_kv_ops {
   void (*close)(tk_kv *kv);
   const char *(*path)(const tk_kv *kv);
   int (*begin)(tk_kv *kv, bool write, tk_kv_txn **out, tk_err *err);
-  int (*commit)(tk_kv_txn *txn, tk_err *err);   /* write transactions; ends it either way; details {"unknown":true} as in store.h */
+  int (*commit)(tk_kv_txn *txn, tk_err *err); /* write transactions; ends it either way; details {"unknown":true} as in store.h */
   void (*abort)(tk_kv_txn *txn);                /* write: rolls back; read: ends */
-  /* After TK_KV_GROW: starts the write transaction anew (what it wrote is gone) in a larger store; nobody else writes in between.
-   * On failure *txn is NULL. */
+  /* After TK_KV_GROW: starts the write transaction anew (what it wrote is gone) in a larger store; nobody else writes in
+   * between. On failure *txn is NULL. */
   int (*grow)(tk_kv_txn **txn, tk_err *err);
   int (*get)(tk_kv_txn *txn, tk_table table, tk_slice key, tk_slice *value, tk_err *err);
   int (*put)(tk_kv_txn *txn, tk_table table, tk_slice key, tk_slice value, unsigned flags, tk_err *err);
   int (*del)(tk_kv_txn *txn, tk_table table, tk_slice key, tk_err *err);
   int (*cursor)(tk_kv_txn *txn, tk_table table, tk_kv_cursor **out, tk_err *err);
   void (*cursor_close)(tk_kv_cursor *cursor);   /* before its transaction ends */
-  /* AT_LEAST seeks the first key >= *key. After a put or del in the same transaction only FIRST, LAST and AT_LEAST are defined. */
+  /* AT_LEAST seeks the first key >= *key. After a put or del in the same transaction only FIRST, LAST and AT_LEAST are
+   * defined. */
   int (*move)(tk_kv_cursor *cursor, tk_kv_move move, tk_slice *key, tk_slice *value, tk_err *err);
   int (*count)(tk_kv_txn *txn, tk_table table, uint64_t *entries, tk_err *err);
   int (*stats)(tk_kv *kv, tk_store_stats *out, tk_err *err);

@@ -1,8 +1,9 @@
 /* The ordered key-value engine over LMDB (data.mdb, lock.mdb).
  *
- * The map: LMDB maps the file at a fixed size and refuses to write beyond it. It may be enlarged only while this process has no transaction
- * open, so transactions hold `resize` shared and an enlargement takes it alone. Before a turn is begun, a map that is nearly full is
- * enlarged; a turn that fills it all the same is started anew behind the gate (dir.h), so that what it loaded is still true.
+ * The map: LMDB maps the file at a fixed size and refuses to write beyond it. It may be enlarged only while this process has
+ * no transaction open, so transactions hold `resize` shared and an enlargement takes it alone. Before a turn is begun, a map
+ * that is nearly full is enlarged; a turn that fills it all the same is started anew behind the gate (dir.h), so that what it
+ * loaded is still true.
  *
  * A failed commit: what is on disk is unknown (MDB_FATAL_ERROR), unless LMDB still works: then nothing was written.
  *
@@ -241,7 +242,8 @@ static int lmdb_commit(tk_kv_txn *base, tk_err *err) {
   pthread_rwlock_unlock(&kv->resize);
   if (!rc) return 0;
   if (!unknown) return rc == MDB_MAP_FULL ? TK_KV_GROW : set_error(kv, rc, "committing", err);
-  tk_err_set(err, TK_E_IO, "the store '%s': a commit failed (%s): whether it was made is unknown", kv->dir.path, mdb_strerror(rc));
+  tk_err_set(err, TK_E_IO, "the store '%s': a commit failed (%s): whether it was made is unknown", kv->dir.path,
+             mdb_strerror(rc));
   tk_err_details(err, "{\"unknown\":true}");
   return TK_E_IO;
 }
@@ -256,10 +258,12 @@ static int lmdb_grow(tk_kv_txn **txn, tk_err *err) {
   if (rc) return rc;
   rc = enlarge(kv, err);
   if (!rc) rc = begin_write(kv, true, txn, err);
-  if (!rc && mdb_txn_id(kv->writer.txn) != kv->writer_id) {   /* a commit that needed room let somebody in before the gate was closed */
+  /* A commit that needed room may have let somebody in before the gate was closed. */
+  if (!rc && mdb_txn_id(kv->writer.txn) != kv->writer_id) {
     lmdb_abort(*txn);
     *txn = NULL;
-    rc = tk_err_set(err, TK_E_CONFLICT, "another process wrote to the store '%s' while it was enlarged: take the turn again", kv->dir.path);
+    rc = tk_err_set(err, TK_E_CONFLICT, "another process wrote to the store '%s' while it was enlarged: take the turn again",
+                    kv->dir.path);
   }
   tk_dir_open_gate(&kv->dir);
   return rc;
@@ -404,7 +408,8 @@ static int lmdb_copy(tk_kv *base, const char *path, bool compact, tk_err *err) {
   if (!rc && rename(made, file)) rc = errno;
   if (!rc) return tk_dir_sync(path, err);
   unlink(made);
-  return tk_err_set(err, rc == ENOSPC || rc == EDQUOT ? TK_E_FULL : TK_E_IO, "cannot copy the store to '%s': %s", path, mdb_strerror(rc));
+  return tk_err_set(err, rc == ENOSPC || rc == EDQUOT ? TK_E_FULL : TK_E_IO, "cannot copy the store to '%s': %s", path,
+                    mdb_strerror(rc));
 }
 
 static int lmdb_housekeep(tk_kv *base, tk_err *err) {
@@ -415,8 +420,8 @@ static int lmdb_housekeep(tk_kv *base, tk_err *err) {
 
 /* ---- Structure ---- */
 
-/* A read transaction and the header it was begun with, which keeps all that the header leads to as it is. The header is read first: in the
- * time until the transaction begins somebody may commit, then it is tried again. */
+/* A read transaction and the header it was begun with, which keeps all that the header leads to as it is. The header is read
+ * first: in the time until the transaction begins somebody may commit, then it is tried again. */
 static int pin_header(lmdb *kv, tk_pages_meta *out, MDB_txn **txn, tk_err *err) {
   for (int tries = 0; tries < PIN_TRIES; tries++) {
     tk_pages_meta metas[2];
@@ -473,7 +478,8 @@ static int open_tables(MDB_env *env, bool create, MDB_dbi *tables) {
   MDB_txn *txn;
   int rc = mdb_txn_begin(env, NULL, create ? 0 : MDB_RDONLY, &txn);
   if (rc) return rc;
-  for (int i = 0; i < TK_TABLE_COUNT && !rc; i++) rc = mdb_dbi_open(txn, tk_table_name((tk_table)i), create ? MDB_CREATE : 0, &tables[i]);
+  for (int i = 0; i < TK_TABLE_COUNT && !rc; i++)
+    rc = mdb_dbi_open(txn, tk_table_name((tk_table)i), create ? MDB_CREATE : 0, &tables[i]);
   if (!rc) return mdb_txn_commit(txn);
   mdb_txn_abort(txn);
   return rc;
@@ -527,7 +533,8 @@ static int prepare_file(lmdb *kv, const tk_store_options *options, uint64_t map_
 }
 
 static int open_env(lmdb *kv, const tk_store_options *options, uint64_t map_size, tk_err *err) {
-  unsigned flags = MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) | (options->durability == TK_DURABILITY_RELAXED ? MDB_NOMETASYNC : 0);
+  unsigned flags =
+      MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) | (options->durability == TK_DURABILITY_RELAXED ? MDB_NOMETASYNC : 0);
   int rc = make_env(map_size, &kv->env), dead = 0;
   if (!rc) rc = mdb_env_open(kv->env, kv->dir.path, flags, FILE_MODE);
   if (rc == EACCES || rc == EROFS || rc == EPERM)
@@ -579,7 +586,7 @@ int tk_kv_lmdb_open(const char *path, const tk_store_options *options, tk_kv **o
 }
 
 static const tk_kv_ops lmdb_ops = {
-  .close = lmdb_close, .path = lmdb_path, .begin = lmdb_begin, .commit = lmdb_commit, .abort = lmdb_abort, .grow = lmdb_grow,
-  .get = lmdb_get, .put = lmdb_put, .del = lmdb_del, .cursor = lmdb_cursor_open, .cursor_close = lmdb_cursor_close, .move = lmdb_move,
-  .count = lmdb_count, .stats = lmdb_stats, .copy = lmdb_copy, .housekeep = lmdb_housekeep,
-  .verify = lmdb_verify};
+    .close = lmdb_close, .path = lmdb_path, .begin = lmdb_begin, .commit = lmdb_commit, .abort = lmdb_abort,
+    .grow = lmdb_grow, .get = lmdb_get, .put = lmdb_put, .del = lmdb_del, .cursor = lmdb_cursor_open,
+    .cursor_close = lmdb_cursor_close, .move = lmdb_move, .count = lmdb_count, .stats = lmdb_stats, .copy = lmdb_copy,
+    .housekeep = lmdb_housekeep, .verify = lmdb_verify};

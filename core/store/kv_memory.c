@@ -489,7 +489,7 @@ int tk_kv_memory_open(tk_kv **out, tk_err *err) {
 }
 
 static const tk_kv_ops memory_ops = {
-  .close = memory_close, .path = memory_path, .begin = memory_begin, .commit = memory_commit, .abort = memory_abort, .grow = memory_grow,
-  .get = memory_get, .put = memory_put, .del = memory_del, .cursor = memory_cursor_open, .cursor_close = memory_cursor_close,
-  .move = memory_move, .count = memory_count, .stats = memory_stats, .copy = memory_copy, .housekeep = memory_housekeep,
-  .verify = memory_verify};
+    .close = memory_close, .path = memory_path, .begin = memory_begin, .commit = memory_commit, .abort = memory_abort,
+    .grow = memory_grow, .get = memory_get, .put = memory_put, .del = memory_del, .cursor = memory_cursor_open,
+    .cursor_close = memory_cursor_close, .move = memory_move, .count = memory_count, .stats = memory_stats,
+    .copy = memory_copy, .housekeep = memory_housekeep, .verify = memory_verify};

@@ -186,7 +186,8 @@ static int load_timers(tk_store *store, const tk_plan *plan, size_t limit, tk_lo
     }
     (*taken)++;
     take(store, TK_TABLE_TIMERS, key);
-    tk_event event = {.type = TK_EV_TIMER, .timer_kind = timer.kind, .task_no = timer.task_no, .step = timer.step, .due_us = timer.due_us};
+    tk_event event = {
+        .type = TK_EV_TIMER, .timer_kind = timer.kind, .task_no = timer.task_no, .step = timer.step, .due_us = timer.due_us};
     rc = add_event(store, out, &event, err);
     if (rc) break;
   }
@@ -239,7 +240,8 @@ static int load_notices(tk_store *store, const tk_plan *plan, tk_load *out, tk_e
   if (!plan->process) return 0;
   int rc = tk_kv_cursor_open(store->txn, TK_TABLE_NOTICES, &cursor, err);
   if (rc) return rc;
-  for (rc = tk_kv_step(cursor, TK_KV_AT_LEAST, &key, &record, err); !rc; rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, err)) {
+  for (rc = tk_kv_step(cursor, TK_KV_AT_LEAST, &key, &record, err); !rc;
+       rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, err)) {
     tk_notice notice;
     if (!tk_read_notice(key, record, &notice)) {
       rc = tk_store_damaged(err, TK_TABLE_NOTICES, key);

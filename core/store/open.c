@@ -6,8 +6,9 @@
 
 const char *tk_table_name(tk_table table) {
   static const char *const names[TK_TABLE_COUNT] = {
-    "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "claims", "notices", "identity", "annotations",
-    "names", "name_numbers", "definitions", "definition_hashes", "definition_current", "sources", "processes"};
+      "meta",        "ids",   "tasks",        "chunks",      "info",              "payloads",           "log",     "ready",
+      "timers",      "inbox", "claims",       "notices",     "identity",          "annotations",        "names",   "name_numbers",
+      "definitions", "definition_hashes",     "definition_current",               "sources",            "processes"};
   return names[table];
 }
 
@@ -24,7 +25,8 @@ int tk_store_read_meta(tk_kv_txn *txn, tk_meta_record *out, tk_err *err) {
   tk_slice record;
   int rc = tk_kv_get(txn, TK_TABLE_META, tk_key_slice(&key), &record, err);
   if (rc < 0) return rc;
-  if (rc == TK_KV_ABSENT || !tk_read_meta(tk_key_slice(&key), record, out)) return tk_store_damaged(err, TK_TABLE_META, tk_key_slice(&key));
+  if (rc == TK_KV_ABSENT || !tk_read_meta(tk_key_slice(&key), record, out))
+    return tk_store_damaged(err, TK_TABLE_META, tk_key_slice(&key));
   if (out->format > TK_STORE_FORMAT)
     return tk_err_set(err, TK_E_UNSUPPORTED,
                       "the store has format %u, and this program knows formats up to %d: use a newer version of tasker",
@@ -51,10 +53,12 @@ int tk_store_put_number(tk_store *store, tk_table table, tk_slice key, uint64_t 
 
 int tk_store_put_meta(tk_store *store, tk_err *err) {
   tk_key key = tk_key_meta();
-  return tk_kv_put(store->txn, TK_TABLE_META, tk_key_slice(&key), tk_write_meta(&store->buf, tk_key_slice(&key), &store->meta), 0, err);
+  return tk_kv_put(store->txn, TK_TABLE_META, tk_key_slice(&key), tk_write_meta(&store->buf, tk_key_slice(&key), &store->meta), 0,
+                   err);
 }
 
-int tk_store_commit_small(tk_store *store, int (*write)(tk_store *store, void *context, tk_err *err), void *context, tk_err *err) {
+int tk_store_commit_small(tk_store *store, int (*write)(tk_store *store, void *context, tk_err *err), void *context,
+                          tk_err *err) {
   int rc = tk_kv_begin(store->kv, true, &store->txn, err);
   if (rc) return rc;
   for (;;) {
@@ -171,20 +175,24 @@ static int not_found(tk_err *err, uint64_t task_no) {
   return tk_err_set(err, TK_E_NOT_FOUND, "there is no task number %llu", (unsigned long long)task_no);
 }
 
-int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context, tk_task **out,
-                       tk_err *err) {
+int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context,
+                       tk_task **out, tk_err *err) {
   tk_key key = tk_key_u64(task_no);
   tk_slice record;
   int rc = tk_kv_get(txn, TK_TABLE_TASKS, tk_key_slice(&key), &record, err);
   if (rc == TK_KV_ABSENT) return not_found(err, task_no);
   if (rc) return rc;
   tk_task *task = TK_ARENA_NEW(arena, tk_task);
-  tk_chunk *first = TK_ARENA_NEW(arena, tk_chunk);
-  if (!tk_read_task(tk_key_slice(&key), record, task, first)) return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
+  tk_chunk *first = tk_arena_alloc(arena, sizeof *first);
+  uint32_t touched = 0;
+  if (!tk_read_task(tk_key_slice(&key), record, task, first, &touched))
+    return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
   task->graph = lookup(lookup_context, task->definition);
   if (!task->graph)
     return tk_err_set(err, TK_E_CORRUPT, "the store is damaged: task number %llu has definition %u, which is not there",
                       (unsigned long long)task_no, task->definition);
+  uint32_t steps = task->graph->step_count < TK_CHUNK_STEPS ? task->graph->step_count : TK_CHUNK_STEPS;
+  if (touched < steps) memset(&first->steps[touched], 0, (steps - touched) * sizeof *first->steps);
   tk_task_prepare(task, arena);
   task->chunks[0] = first;
   *out = task;

@@ -181,7 +181,8 @@ static void check_free_pages(tree_walk *t, const uint8_t *list, uint64_t size) {
   }
   for (uint64_t i = 1; i <= count; i++) {
     uint64_t page = get_u64(list + 8 * i);
-    if (page < 2 || page > w->meta->last_page) say(w, "%s has page %llu, which the file does not have", t->name, (unsigned long long)page);
+    if (page < 2 || page > w->meta->last_page)
+      say(w, "%s has page %llu, which the file does not have", t->name, (unsigned long long)page);
     else if (w->seen[page / 8] & 1 << page % 8) say(w, "%s has page %llu, which is in use", t->name, (unsigned long long)page);
     else w->seen[page / 8] |= (uint8_t)(1 << page % 8);
   }
@@ -207,7 +208,8 @@ static void walk_leaf(tree_walk *t, const uint8_t *page) {
     const uint8_t *node = node_at(page, i);
     uint16_t flags = get_u16(node + 4);
     tk_slice key = node_key(node);
-    if (flags & ~(NODE_BIG | NODE_TREE)) say(t->w, "%s: page %llu has a node of unknown kind", t->name, (unsigned long long)get_u64(page));
+    if (flags & ~(NODE_BIG | NODE_TREE))
+      say(t->w, "%s: page %llu has a node of unknown kind", t->name, (unsigned long long)get_u64(page));
     if (flags & NODE_TREE) {
       char name[64];
       tk_pages_tree tree = {0};

@@ -55,8 +55,8 @@ int tk_store_damaged(tk_err *err, tk_table table, tk_slice key);
 /* Reads and checks meta; refuses other formats and protocols. */
 int tk_store_read_meta(tk_kv_txn *txn, tk_meta_record *out, tk_err *err);
 /* Reads a task's header and first steps into the arena (loader left NULL). TK_E_NOT_FOUND. */
-int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context, tk_task **out,
-                       tk_err *err);
+int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context,
+                       tk_task **out, tk_err *err);
 /* Reads a later chunk; zeroes when it was never written. */
 int tk_store_read_chunk(tk_kv_txn *txn, tk_arena *arena, const tk_task *task, uint32_t index, tk_chunk **out, tk_err *err);
 /* A small commit of its own around `write`, repeated when the store has to grow. */

@@ -178,8 +178,8 @@ static uint32_t identity_form(const tk_task_info *info, const tk_id *task_id) {
 
 static uint32_t info_mask(const tk_task_info *info, const tk_id *id) {
   tk_slice unknown = tk_slice_str(UNKNOWN);
-  return (tk_slice_eq(info->initiator, unknown) ? 0 : INFO_INITIATOR) | (tk_slice_eq(info->source_system, unknown) ? 0 : INFO_SOURCE) |
-         (tk_slice_eq(info->reason, unknown) ? 0 : INFO_REASON) |
+  return (tk_slice_eq(info->initiator, unknown) ? 0 : INFO_INITIATOR) |
+         (tk_slice_eq(info->source_system, unknown) ? 0 : INFO_SOURCE) | (tk_slice_eq(info->reason, unknown) ? 0 : INFO_REASON) |
          (tk_slice_eq(info->queue, tk_slice_str(DEFAULT_QUEUE)) ? 0 : INFO_QUEUE) | (info->tags.size ? INFO_TAGS : 0) |
          (info->bypass_steps.size ? INFO_BYPASS : 0) | (info->parent ? INFO_PARENT : 0) | (info->run_at_us ? INFO_RUN_AT : 0) |
          identity_form(info, id);

@@ -1,5 +1,6 @@
-/* Every record of the store as bytes, and back. A record is: version byte, CRC-32C (little endian) over its key and body (seeded with
- * the version), body. Integers in bodies are LEB128; times are differences to a time stored before them. Pure; any thread.
+/* Every record of the store as bytes, and back. A record is: version byte, CRC-32C (little endian) over its key and body
+ * (seeded with the version), body. Integers in bodies are LEB128; times are differences to a time stored before them. Pure;
+ * any thread.
  *
  * Tables (kv.h), their keys (big endian) and records:
  *   meta             0 -> tk_meta_record; 1, incarnation[16] -> number of the last turn this process committed
@@ -16,10 +17,11 @@
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
  *   processes        number u32 -> process
  *
- * How to change a record: (1) give it the next version number in records.c (VERSION_*); (2) keep the old reader as a branch on the version,
- * translating into today's struct; writers write the new version only; (3) add the old bytes as a fixture to spec/c/test_store_records.c
- * (fixtures are printed by `build/spec/test_store_records print`), where a test reads every fixture; (4) a change that old programs must
- * not meet raises TK_STORE_PROTOCOL, one that old stores cannot be read with raises TK_STORE_FORMAT. */
+ * How to change a record: (1) give it the next version number in records.c (VERSION_*); (2) keep the old reader as a branch
+ * on the version, translating into today's struct; writers write the new version only; (3) add the old bytes as a fixture to
+ * spec/c/test_store_records.c (fixtures are printed by `build/spec/test_store_records print`), where a test reads every
+ * fixture; (4) a change that old programs must not meet raises TK_STORE_PROTOCOL, one that old programs cannot read raises
+ * TK_STORE_FORMAT. */
 #ifndef TK_STORE_RECORDS_H
 #define TK_STORE_RECORDS_H
 #include "store/kv.h"
@@ -69,8 +71,9 @@ tk_slice tk_write_bytes(tk_buf *buf, tk_slice key, tk_slice bytes);             
 /* last_log is written instead of task->last_log (which changes only once the turn is committed). */
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log);
 tk_slice tk_write_chunk(tk_buf *buf, tk_slice key, const tk_task *task, uint32_t index);
-tk_slice tk_write_info(tk_buf *buf, tk_slice key, const tk_task_info *info, const tk_id *id);   /* id: the task's, which is in its header */
-/* The events of a task in this turn (task->log_head); previous: the task's last record before; first: the record's own number. */
+tk_slice tk_write_info(tk_buf *buf, tk_slice key, const tk_task_info *info, const tk_id *id);   /* id: the task's */
+/* The events of a task in this turn (task->log_head); previous: the task's last record before; first: the record's own
+ * number. */
 tk_slice tk_write_log(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t first, uint64_t previous, int64_t at_us);
 tk_slice tk_write_ready(tk_buf *buf, tk_slice key, int64_t ready_at_us);
 tk_slice tk_write_inbox(tk_buf *buf, tk_slice key, const tk_event *event);
@@ -85,12 +88,19 @@ tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
 bool tk_read_meta(tk_slice key, tk_slice record, tk_meta_record *out);
 bool tk_read_number(tk_slice key, tk_slice record, uint64_t *out);
 bool tk_read_slice(tk_slice key, tk_slice record, tk_slice *out);             /* what tk_write_bytes wrote */
-/* Header into task (no, definition ... due_kind) and its first steps into chunk (zeroed by the caller; NULL: not wanted). */
-bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk);
+/* Header into task (no, definition ... due_kind; the rest is as it was) and the steps that were touched to the front of
+ * chunk, how many into *step_count: what is behind them is the caller's to zero. chunk NULL: not wanted. */
+bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count);
+/* The same of a chunk that the caller zeroed. */
 bool tk_read_chunk(tk_slice key, tk_slice record, int64_t created_at_us, tk_chunk *chunk);
 /* id: the task's, from its header; identity may be made in the arena. */
 bool tk_read_info(tk_slice key, tk_slice record, const tk_id *id, tk_arena *arena, tk_task_info *out);
-typedef struct tk_log_record { uint64_t first, task_no, previous; int64_t at_us; uint32_t count; tk_reader entries; } tk_log_record;
+typedef struct tk_log_record {
+  uint64_t first, task_no, previous;
+  int64_t at_us;
+  uint32_t count;
+  tk_reader entries;
+} tk_log_record;
 bool tk_read_log(tk_slice key, tk_slice record, tk_log_record *out);
 /* The next event of it; false after the last one. The record was checked by tk_read_log, so a malformed entry is damage:
  * record->entries.bad. */

@@ -24,8 +24,8 @@ tk_slice tk_write_log(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t f
   at = tk_enc_difference(at, at_us, 0);
   at = tk_enc(at, task->log_count);
   for (const tk_log_entry *e = task->log_head; e; e = e->next) {
-    unsigned mask = (e->step != TK_NO_STEP ? ENTRY_STEP : 0) | (e->attempt ? ENTRY_ATTEMPT : 0) | (e->payload ? ENTRY_PAYLOAD : 0) |
-                    (e->data.size ? ENTRY_DATA : 0);
+    unsigned mask = (e->step != TK_NO_STEP ? ENTRY_STEP : 0) | (e->attempt ? ENTRY_ATTEMPT : 0) |
+                    (e->payload ? ENTRY_PAYLOAD : 0) | (e->data.size ? ENTRY_DATA : 0);
     *at++ = e->kind;
     *at++ = (uint8_t)mask;
     if (mask & ENTRY_STEP) at = tk_enc(at, e->step);

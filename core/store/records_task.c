@@ -27,12 +27,13 @@ enum {
 _Static_assert(sizeof(tk_step) == 104, "a new field of a step needs a place in its record");
 
 static uint32_t step_mask(const tk_step *step) {
-  return (step->attempts ? HAS_ATTEMPTS : 0) | (step->ready_at_us ? HAS_READY_AT : 0) | (step->started_at_us ? HAS_STARTED_AT : 0) |
-         (step->completed_at_us ? HAS_COMPLETED_AT : 0) | (step->results ? HAS_RESULTS : 0) | (step->met ? HAS_MET : 0) |
-         (step->owner ? HAS_OWNER : 0) | (step->last_attempted_at_us != step->started_at_us ? HAS_LAST_ATTEMPTED : 0) |
-         (step->failures ? HAS_FAILURES : 0) | (step->error ? HAS_ERROR : 0) | (step->due_us ? HAS_DUE_AT : 0) |
-         (step->waiting_for ? HAS_WAITING_FOR : 0) | (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) |
-         (step->progress ? HAS_PROGRESS : 0) | (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0);
+  return (step->attempts ? HAS_ATTEMPTS : 0) | (step->ready_at_us ? HAS_READY_AT : 0) |
+         (step->started_at_us ? HAS_STARTED_AT : 0) | (step->completed_at_us ? HAS_COMPLETED_AT : 0) |
+         (step->results ? HAS_RESULTS : 0) | (step->met ? HAS_MET : 0) | (step->owner ? HAS_OWNER : 0) |
+         (step->last_attempted_at_us != step->started_at_us ? HAS_LAST_ATTEMPTED : 0) | (step->failures ? HAS_FAILURES : 0) |
+         (step->error ? HAS_ERROR : 0) | (step->due_us ? HAS_DUE_AT : 0) | (step->waiting_for ? HAS_WAITING_FOR : 0) |
+         (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) | (step->progress ? HAS_PROGRESS : 0) |
+         (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0);
 }
 
 /* What the time after it is measured from. */
@@ -97,7 +98,9 @@ static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us) {
   if (mask & HAS_DELAY) step->delay_us = tk_dec_difference(r, 0);
 }
 
-static bool step_untouched(const tk_step *step) { return step->status == TK_STEP_PENDING && !step_mask(step); }
+static const tk_step untouched_step;
+/* Nothing but speed hangs on padding bytes: a step that is taken for a touched one is written as untouched all the same. */
+static bool step_untouched(const tk_step *step) { return memcmp(step, &untouched_step, sizeof *step) == 0; }
 
 static uint8_t *put_chunk(uint8_t *at, const tk_chunk *chunk, uint32_t limit, int64_t created_at_us) {
   uint32_t count = limit;
@@ -107,17 +110,23 @@ static uint8_t *put_chunk(uint8_t *at, const tk_chunk *chunk, uint32_t limit, in
   return at;
 }
 
-static void get_chunk(tk_reader *r, tk_chunk *chunk, int64_t created_at_us) {
+/* Returns how many steps were there. */
+static uint32_t get_chunk(tk_reader *r, tk_chunk *chunk, int64_t created_at_us) {
   uint8_t count = tk_dec_below(r, TK_CHUNK_STEPS + 1);
-  for (uint8_t i = 0; i < count && !r->bad; i++) get_step(r, &chunk->steps[i], created_at_us);
+  chunk->dirty = false;
+  for (uint8_t i = 0; i < count && !r->bad; i++) {
+    chunk->steps[i] = untouched_step;
+    get_step(r, &chunk->steps[i], created_at_us);
+  }
+  return count;
 }
 
 static uint32_t task_mask(const tk_task *task) {
   return (task->started_at_us ? HAS_STARTED : 0) | (task->completed_at_us ? HAS_COMPLETED : 0) | (task->open ? HAS_OPEN : 0) |
          (task->active ? HAS_ACTIVE : 0) | (task->running ? HAS_RUNNING : 0) | (task->priority ? HAS_PRIORITY : 0) |
          (task->failed ? HAS_FAILED : 0) | (task->due_us || task->due_kind ? HAS_DUE : 0) |
-         (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) | (task->sweeps ? HAS_SWEEPS : 0) |
-         (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0);
+         (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) |
+         (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
@@ -199,13 +208,13 @@ static void get_task(tk_reader *r, tk_task *task) {
   if (mask & HAS_PAUSED_FROM) task->paused_from = tk_dec_below(r, TK_TASK_STATUS_COUNT);
 }
 
-bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk) {
+bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count) {
   tk_reader r;
   if (key.size != 8 || !tk_frame_open(key, record, VERSION_TASK, &r)) return false;
   task->no = tk_get_u64be(key.data);
   get_task(&r, task);
   if (!chunk) return !r.bad;
-  get_chunk(&r, chunk, task->created_at_us);
+  *step_count = get_chunk(&r, chunk, task->created_at_us);
   return tk_frame_done(&r);
 }
 

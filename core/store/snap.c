@@ -71,7 +71,8 @@ int tk_snap_task(tk_snap *snap, tk_arena *arena, uint64_t task_no, tk_graph_look
   return info ? read_info(snap, arena, *task, info, err) : 0;
 }
 
-int tk_snap_each_task(tk_snap *snap, uint64_t before, bool (*visit)(void *context, uint64_t task_no), void *context, tk_err *err) {
+int tk_snap_each_task(tk_snap *snap, uint64_t before, bool (*visit)(void *context, uint64_t task_no), void *context,
+                      tk_err *err) {
   tk_kv_cursor *cursor;
   tk_key from = tk_key_u64(before);
   tk_slice key = tk_key_slice(&from), record;
@@ -153,7 +154,8 @@ static int find_end(tk_kv_cursor *cursor, const char *hex, size_t count, tk_id o
   tk_slice key, record;
   int rc = tk_kv_step(cursor, TK_KV_LAST, &key, &record, err);
   while (!rc && *found < 2) {
-    if (key.size == 16 && digits_match((const uint8_t *)key.data, 32 - count, hex, count)) add_found(out, found, (const uint8_t *)key.data);
+    if (key.size == 16 && digits_match((const uint8_t *)key.data, 32 - count, hex, count))
+      add_found(out, found, (const uint8_t *)key.data);
     rc = tk_kv_step(cursor, TK_KV_PREV, &key, &record, err);
   }
   return rc;
@@ -186,7 +188,8 @@ static int give_events(tk_slice key, tk_slice record, uint64_t after, bool (*vis
 }
 
 /* The record that holds `after` begins at or before it. */
-static int all_events(tk_snap *snap, uint64_t after, bool (*visit)(void *context, const tk_log_event *event), void *context, tk_err *err) {
+static int all_events(tk_snap *snap, uint64_t after, bool (*visit)(void *context, const tk_log_event *event), void *context,
+                      tk_err *err) {
   tk_kv_cursor *cursor;
   tk_key from = tk_key_u64(after);
   tk_slice key = tk_key_slice(&from), record;
@@ -236,7 +239,8 @@ static int last_log_of(tk_snap *snap, uint64_t task_no, uint64_t *last, tk_err *
   int rc = tk_kv_get(snap->txn, TK_TABLE_TASKS, tk_key_slice(&key), &record, err);
   *last = 0;
   if (rc) return rc < 0 ? rc : 0;
-  if (!tk_read_task(tk_key_slice(&key), record, &task, NULL)) return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
+  if (!tk_read_task(tk_key_slice(&key), record, &task, NULL, NULL))
+    return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
   *last = task.last_log;
   return 0;
 }

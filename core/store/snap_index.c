@@ -28,7 +28,8 @@ int tk_snap_definition(tk_snap *snap, uint32_t number, tk_definition *out, tk_er
   int rc = tk_kv_get(snap->txn, TK_TABLE_DEFINITIONS, tk_key_slice(&key), &record, err);
   if (rc == TK_KV_ABSENT) return tk_err_set(err, TK_E_NOT_FOUND, "there is no definition number %u", number);
   if (rc) return rc;
-  return tk_read_definition(tk_key_slice(&key), record, out) ? 0 : tk_store_damaged(err, TK_TABLE_DEFINITIONS, tk_key_slice(&key));
+  return tk_read_definition(tk_key_slice(&key), record, out) ? 0
+                                                             : tk_store_damaged(err, TK_TABLE_DEFINITIONS, tk_key_slice(&key));
 }
 
 uint32_t tk_snap_find_definition_hash(tk_snap *snap, const uint8_t hash[32]) {
@@ -65,7 +66,10 @@ uint32_t tk_snap_find_definition(tk_snap *snap, tk_slice ns, tk_slice name, tk_s
   return (uint32_t)number;
 }
 
-typedef struct definition_visit { bool (*visit)(void *context, const tk_definition *definition); void *context; } definition_visit;
+typedef struct definition_visit {
+  bool (*visit)(void *context, const tk_definition *definition);
+  void *context;
+} definition_visit;
 
 static given give_definition(void *context, tk_slice key, tk_slice record) {
   const definition_visit *v = context;
@@ -74,7 +78,8 @@ static given give_definition(void *context, tk_slice key, tk_slice record) {
   return v->visit(v->context, &definition) ? GIVEN : GIVEN_ENOUGH;
 }
 
-int tk_snap_each_definition(tk_snap *snap, bool (*visit)(void *context, const tk_definition *definition), void *context, tk_err *err) {
+int tk_snap_each_definition(tk_snap *snap, bool (*visit)(void *context, const tk_definition *definition), void *context,
+                            tk_err *err) {
   definition_visit v = {visit, context};
   return each_record(snap, TK_TABLE_DEFINITIONS, give_definition, &v, err);
 }

@@ -1,8 +1,10 @@
-/* The store's contract, in domain verbs: begin, load (a plan), apply (changes, one commit), abort; snapshots to read; and administration.
- * One implementation of the verbs over an ordered key-value engine (kv.h: lmdb, memory); PostgreSQL implements the verbs themselves.
+/* The store's contract, in domain verbs: begin, load (a plan), apply (changes, one commit), abort; snapshots to read; and
+ * administration. One implementation of the verbs over an ordered key-value engine (kv.h: lmdb, memory); PostgreSQL
+ * implements the verbs themselves.
  *
- * Threads: one thread (the engine's) takes turns (begin..apply/abort). Snapshots may be taken by any thread, several at once; a snapshot
- * belongs to the thread that opened it and must not be kept while user code runs (an old snapshot keeps pages from being reused). */
+ * Threads: one thread (the engine's) takes turns (begin..apply/abort). Snapshots may be taken by any thread, several at once;
+ * a snapshot belongs to the thread that opened it and must not be kept while user code runs (an old snapshot keeps pages from
+ * being reused). */
 #ifndef TK_STORE_STORE_H
 #define TK_STORE_STORE_H
 #include "model/changes.h"
@@ -43,7 +45,7 @@ typedef struct tk_plan {
 
 typedef struct tk_load {
   tk_task **tasks;                /* by event of the plan; NULL: no such task (or a SUBMIT) */
-  tk_identity_row **identities;   /* by event of the plan; NULL unless a SUBMIT with identity; shared between equal hashes of one plan */
+  tk_identity_row **identities;   /* by event; NULL unless a SUBMIT with identity; equal hashes of one plan share a row */
   tk_event *events;               /* due timers, then inbox events: taken out of their tables by apply */
   tk_task **event_tasks;          /* theirs; never NULL (entries of deleted tasks are dropped) */
   size_t event_count;
@@ -58,7 +60,7 @@ typedef struct tk_load {
   int64_t tasks_by_status[TK_TASK_STATUS_COUNT], steps_by_status[TK_STEP_STATUS_COUNT];
 } tk_load;
 
-/* Finds a graph by definition number; borrows from the engine's cache until the turn ends. NULL: unknown (an internal error). */
+/* Finds a graph by definition number; borrows from the engine's cache until the turn ends. NULL: unknown. */
 typedef const tk_graph *(*tk_graph_lookup)(void *context, uint32_t definition);
 
 /* Takes the write lock (waits for other processes). Checks format and protocol. */
@@ -67,7 +69,8 @@ int tk_store_begin(tk_store *store, tk_err *err);
  * damaged record: corrupt. */
 int tk_store_load(tk_store *store, tk_arena *arena, const tk_plan *plan, tk_graph_lookup lookup, void *lookup_context,
                   tk_load *out, tk_err *err);
-/* One more task in the same turn (a candidate's), the same aggregate if it is loaded already. NULL with err when missing or damaged. */
+/* One more task in the same turn (a candidate's), the same aggregate if it is loaded already. NULL with err when missing or
+ * damaged. */
 tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err);
 /* Registers an aggregate made in this turn (a submission), so that tk_store_task finds it. */
 void tk_store_adopt(tk_store *store, tk_task *task);
@@ -84,8 +87,9 @@ typedef struct tk_apply {
   size_t finished_batch_count;
 } tk_apply;
 typedef struct tk_applied { uint64_t first_seq, last_seq; } tk_applied;   /* log numbers given; first > last: none */
-/* Writes and commits. On failure nothing is written, or it is unknown: err->details {"unknown":true} (close, reopen,
- * tk_store_committed). */
+/* Writes and commits; the turn is over either way. On failure nothing is written, or it is unknown: err->details
+ * {"unknown":true} (close, reopen, tk_store_committed). corrupt: a chunk that decide asked for was damaged. conflict: somebody
+ * wrote while the store was enlarged (nearly impossible): decide the turn again. */
 int tk_store_apply(tk_store *store, const tk_apply *apply, tk_applied *out, tk_err *err);
 void tk_store_abort(tk_store *store);
 /* After a lost answer: 1 if the turn with this mark was committed, 0 if not, or TK_E_*. */
@@ -106,11 +110,11 @@ int tk_store_define(tk_store *store, const tk_definition *definition, tk_slice s
 
 /* ---- Processes ---- */
 typedef struct tk_process { uint32_t number; uint8_t incarnation[16]; int32_t pid; int64_t since_us; } tk_process;
-int tk_store_join(tk_store *store, tk_process *process,
-                  tk_err *err); /* in: incarnation, pid, since; out: number (never used again) */
+/* In: incarnation, pid, since; out: number (never used again). */
+int tk_store_join(tk_store *store, tk_process *process, tk_err *err);
 int tk_store_leave(tk_store *store, uint32_t number, tk_err *err);             /* its claims must be gone */
-/* Claims of a process, from its batches: at most `max`, as STEP_LOST events (attempt 0: an ask) with task_no, step, attempt.
- * Fewer than max: that was all. batches: the batch numbers read whole, to be deleted by the same apply. Inside a turn. */
+/* Claims of a process as STEP_LOST events (attempt 0: an ask) with task_no, step, attempt: whole batches, until there are `max`
+ * claims or more. Fewer than max: that was all. batches: their numbers, to be deleted by the same apply. Inside a turn. */
 int tk_store_claims_of(tk_store *store, tk_arena *arena, uint32_t process, size_t max, tk_event **events, size_t *count,
                        uint64_t **batches, size_t *batch_count, tk_err *err);
 
@@ -127,7 +131,8 @@ uint64_t tk_snap_task_no(tk_snap *snap, const tk_id *id);            /* 0: none 
 /* Ids that begin or end with `hex` (lower-case, dashes removed): at most 2 are written to out; returns how many were found (2:
  * ambiguous). */
 int tk_snap_find_id(tk_snap *snap, const char *hex, tk_id out[2], tk_err *err);
-/* Header and cold record; chunks are loaded lazily from the snapshot. lookup as in load. NULL info: not wanted. TK_E_NOT_FOUND. */
+/* Header and cold record; chunks are loaded lazily from the snapshot. lookup as in load. NULL info: not wanted.
+ * TK_E_NOT_FOUND. */
 int tk_snap_task(tk_snap *snap, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context, tk_task **task,
                  tk_task_info *info, tk_err *err);
 /* The bytes of a payload, borrowed until the snapshot closes. */
@@ -145,15 +150,16 @@ typedef struct tk_log_event {
   uint64_t payload;
   tk_slice data;
 } tk_log_event;
-/* Events with seq > after, ascending; with task_no != 0 only that task's (walked back by its chain, still given ascending). Until
- * visit returns false. */
+/* Events with seq > after, ascending; with task_no != 0 only that task's (walked back by its chain, still given ascending).
+ * Until visit returns false. */
 int tk_snap_each_event(tk_snap *snap, uint64_t after, uint64_t task_no, bool (*visit)(void *context, const tk_log_event *event),
                        void *context, tk_err *err);
 int tk_snap_definition(tk_snap *snap, uint32_t number, tk_definition *out, tk_err *err);              /* borrowed until close */
 /* Current definition of ns/name; version empty: the highest semver. Its number, 0: none. */
 uint32_t tk_snap_find_definition(tk_snap *snap, tk_slice ns, tk_slice name, tk_slice version);
 uint32_t tk_snap_find_definition_hash(tk_snap *snap, const uint8_t hash[32]);
-int tk_snap_each_definition(tk_snap *snap, bool (*visit)(void *context, const tk_definition *definition), void *context, tk_err *err);
+int tk_snap_each_definition(tk_snap *snap, bool (*visit)(void *context, const tk_definition *definition), void *context,
+                            tk_err *err);
 int tk_snap_source(tk_snap *snap, const uint8_t hash[32], tk_slice *out, tk_err *err);
 tk_slice tk_snap_name(tk_snap *snap, uint32_t number);
 uint32_t tk_snap_find_name(tk_snap *snap, tk_slice name);            /* 0: none */

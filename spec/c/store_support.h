@@ -94,7 +94,8 @@ static inline uint32_t world_define(world *w, const char *name, const char *vers
     deps[i] = shape == SHAPE_CHAIN && i ? i - 1 : 0;
     from.steps[i] = (tk_graph_step){.name = tk_slice_str(names[i]), .deps = &deps[i], .dep_count = i && shape != SHAPE_PARALLEL,
                                     .flags = TK_GRAPH_RETRYABLE | TK_GRAPH_SKIPPABLE};
-    from.steps[i].retry = (tk_retry){.limit = 3, .lost_limit = 10, .backoff = TK_BACKOFF_FIXED, .jitter = TK_JITTER_NONE, .base = 1};
+    from.steps[i].retry =
+        (tk_retry){.limit = 3, .lost_limit = 10, .backoff = TK_BACKOFF_FIXED, .jitter = TK_JITTER_NONE, .base = 1};
   }
   tk_graph *graph;
   tk_buf bytes = {0};
@@ -138,13 +139,15 @@ static inline void turn_drop_stale(world *w) {
   size_t kept = 0;
   for (size_t i = 0; i < c->ready.count; i++) {
     const tk_step *step = tk_task_step(tk_store_task(w->store, c->ready.items[i].task_no, NULL), c->ready.items[i].step);
-    if (step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))) c->ready.items[kept++] = c->ready.items[i];
+    if (step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING)))
+      c->ready.items[kept++] = c->ready.items[i];
   }
   c->ready.count = kept;
 }
 
 static inline int turn_apply_batches(world *w, const uint64_t *batches, size_t count) {
-  tk_apply apply = {.changes = &w->changes, .process = w->process.number, .finished_batches = batches, .finished_batch_count = count};
+  tk_apply apply = {
+      .changes = &w->changes, .process = w->process.number, .finished_batches = batches, .finished_batch_count = count};
   tk_applied applied;
   memcpy(apply.mark.incarnation, w->process.incarnation, 16);
   apply.mark.turn = w->turn;
@@ -188,7 +191,8 @@ static inline uint64_t world_submit(world *w, uint32_t definition) {
 }
 
 /* A turn that works off at most `limit` ready steps of the definitions: claimed and done at once. Returns how many. */
-static inline size_t world_work(world *w, const uint32_t *definitions, size_t definition_count, size_t limit, const char *results) {
+static inline size_t world_work(world *w, const uint32_t *definitions, size_t definition_count, size_t limit,
+                                const char *results) {
   tk_snap *snap;
   if (tk_snap_open(w->store, &snap, &w->err)) abort();
   uint32_t queue = tk_snap_find_name(snap, tk_slice_str("default"));

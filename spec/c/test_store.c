@@ -47,7 +47,8 @@ TEST_BOTH(without_a_version_the_highest_one_is_found) {
 
 TEST_BOTH(a_source_is_kept_once_and_found_by_its_hash) {
   world *w = world_new(kind);
-  tk_definition d = {.ns = tk_slice_str("test"), .name = tk_slice_str("x"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
+  tk_definition d = {
+      .ns = tk_slice_str("test"), .name = tk_slice_str("x"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
   uint32_t number;
   tk_slice text;
   tk_graph_step step = {.name = tk_slice_str("a"), .retry = {.limit = 1}};
@@ -80,7 +81,8 @@ TEST_BOTH(a_source_is_kept_once_and_found_by_its_hash) {
 TEST_BOTH(a_name_keeps_its_number_even_when_its_turn_is_given_up) {
   world *w = world_new(kind);
   REQUIRE(turn_begin(w, &nothing) == 0);
-  uint32_t number = tk_store_name(w->store, tk_slice_str("mail"), &w->err), other = tk_store_name(w->store, tk_slice_str("post"), &w->err);
+  uint32_t number = tk_store_name(w->store, tk_slice_str("mail"), &w->err),
+           other = tk_store_name(w->store, tk_slice_str("post"), &w->err);
   CHECK(number && other && number != other);
   tk_store_abort(w->store);
   REQUIRE(turn_begin(w, &nothing) == 0);
@@ -141,7 +143,8 @@ TEST_BOTH(what_was_submitted_is_read_back_whole) {
   CHECK_EQ_INT(tk_task_step(task, 1)->flags, TK_STEP_F_BYPASS);
   CHECK(tk_slice_eq(info.initiator, s.info.initiator) && tk_slice_eq(info.source_system, tk_slice_str("unknown")));
   CHECK(tk_slice_eq(info.tags, s.info.tags) && tk_slice_eq(info.bypass_steps, s.info.bypass_steps));
-  CHECK(tk_slice_eq(info.identity, s.info.identity) && tk_slice_eq(info.context, s.info.context) && tk_slice_eq(info.queue, s.queue));
+  CHECK(tk_slice_eq(info.identity, s.info.identity) && tk_slice_eq(info.context, s.info.context) &&
+        tk_slice_eq(info.queue, s.queue));
   CHECK_EQ_INT(info.requested_at_us, EPOCH_US - 5);
   REQUIRE(tk_snap_annotations(snap, &arena, no, &list, &count, &w->err) == 0);
   REQUIRE(count == 1);
@@ -275,7 +278,8 @@ TEST_BOTH(a_chain_is_told_by_the_log_without_a_gap_and_each_task_by_its_own) {
   CHECK_EQ_INT(all.last, meta.last_seq);
   CHECK_EQ_INT(tk_snap_each_event(snap, 0, first, collect_event, &own, &w->err), 0);
   tk_buf_u8(&own.text, 0);
-  CHECK_EQ_STR(own.text.data, "task.created task.started step.started:0 step.completed:0 step.started:1 step.completed:1 task.completed ");
+  CHECK_EQ_STR(own.text.data,
+               "task.created task.started step.started:0 step.completed:0 step.started:1 step.completed:1 task.completed ");
   CHECK_EQ_INT(tk_snap_each_event(snap, all.last - 2, 0, collect_event, &tail, &w->err), 0);
   tk_buf_u8(&tail.text, 0);
   CHECK_EQ_STR(tail.text.data, "step.completed:1 task.completed ");
@@ -563,13 +567,15 @@ TEST_BOTH(what_a_process_holds_is_found_again_batch_by_batch) {
   CHECK_EQ_INT(batch_count, 2);
   CHECK_EQ_INT(batches[0], first_batch);
   CHECK(events[0].type == TK_EV_STEP_LOST && events[0].task_no == 1 && events[0].attempt == 1);
-  for (size_t i = 0; i < count; i++) tk_decide_event(&w->d, tk_store_task(w->store, events[i].task_no, &w->err), &events[i], NULL, NULL);
+  for (size_t i = 0; i < count; i++)
+    tk_decide_event(&w->d, tk_store_task(w->store, events[i].task_no, &w->err), &events[i], NULL, NULL);
   CHECK_EQ_INT(turn_apply_batches(w, batches, batch_count), 0);
   CHECK_WHOLE(w);
   REQUIRE(turn_begin(w, &nothing) == 0);
   REQUIRE(tk_store_claims_of(w->store, &w->arena, w->process.number, 5, &events, &count, &batches, &batch_count, &w->err) == 0);
   CHECK_EQ_INT(count, 3);
-  REQUIRE(tk_store_claims_of(w->store, &w->arena, w->process.number + 1, 5, &events, &count, &batches, &batch_count, &w->err) == 0);
+  REQUIRE(tk_store_claims_of(w->store, &w->arena, w->process.number + 1, 5, &events, &count, &batches, &batch_count, &w->err) ==
+          0);
   CHECK_EQ_INT(count + batch_count, 0);
   tk_store_abort(w->store);
   world_free(w);

@@ -24,7 +24,8 @@ static world *rich_world(const char *kind) {
                      .delay_us = 1000,
                      .data = tk_slice_str("{\"message\":\"no\"}")};
   if (world_event(w, failed)) abort();
-  tk_event note = {.type = TK_EV_ANNOTATE, .task_no = 1, .step = TK_NO_STEP, .name = tk_slice_str("color"), .data = tk_slice_str("1")};
+  tk_event note = {
+      .type = TK_EV_ANNOTATE, .task_no = 1, .step = TK_NO_STEP, .name = tk_slice_str("color"), .data = tk_slice_str("1")};
   if (world_event(w, note)) abort();
   tk_submission s = world_submission(big, "{}");
   tk_event submit = {.type = TK_EV_SUBMIT, .submission = &s};

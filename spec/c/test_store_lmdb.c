@@ -220,7 +220,8 @@ static void put_meta(world *w, uint32_t format, uint32_t protocol) {
   tk_buf buf = {0};
   tk_meta_record meta;
   tk_slice record;
-  if (tk_kv_begin(w->store->kv, true, &txn, &w->err) || tk_kv_get(txn, TK_TABLE_META, tk_key_slice(&key), &record, &w->err)) abort();
+  if (tk_kv_begin(w->store->kv, true, &txn, &w->err) || tk_kv_get(txn, TK_TABLE_META, tk_key_slice(&key), &record, &w->err))
+    abort();
   tk_read_meta(tk_key_slice(&key), record, &meta);
   meta.format = format;
   meta.protocol = protocol;

@@ -1,7 +1,7 @@
 /* Records: what is written is read back, old bytes stay readable, changed bytes are refused.
  *
- * `build/spec/test_store_records print` prints the fixtures as today's writers write them: for a new version of a record, add its line to
- * fixtures[] and keep the old ones. */
+ * `build/spec/test_store_records print` prints the fixtures as today's writers write them: for a new version of a record, add
+ * its line to fixtures[] and keep the old ones. */
 #include "base/hash.h"
 #include "store_support.h"
 
@@ -74,12 +74,13 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
 }
 
 static bool same_header(const tk_task *a, const tk_task *b) {
-  return a->no == b->no && memcmp(&a->id, &b->id, sizeof a->id) == 0 && a->definition == b->definition && a->status == b->status &&
-         a->paused_from == b->paused_from && a->priority == b->priority && a->queue == b->queue && a->attempt == b->attempt &&
-         a->open == b->open && a->active == b->active && a->running == b->running && a->held == b->held && a->held_from == b->held_from &&
-         a->failed == b->failed && a->sweeps == b->sweeps && a->last_log == b->last_log && a->results == b->results &&
-         a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us && a->completed_at_us == b->completed_at_us &&
-         a->due_us == b->due_us && a->due_kind == b->due_kind;
+  return a->no == b->no && memcmp(&a->id, &b->id, sizeof a->id) == 0 && a->definition == b->definition &&
+         a->status == b->status && a->paused_from == b->paused_from && a->priority == b->priority && a->queue == b->queue &&
+         a->attempt == b->attempt && a->open == b->open && a->active == b->active && a->running == b->running &&
+         a->held == b->held && a->held_from == b->held_from && a->failed == b->failed && a->sweeps == b->sweeps &&
+         a->last_log == b->last_log && a->results == b->results && a->created_at_us == b->created_at_us &&
+         a->started_at_us == b->started_at_us && a->completed_at_us == b->completed_at_us && a->due_us == b->due_us &&
+         a->due_kind == b->due_kind;
 }
 
 static tk_log_entry sample_entries[] = {
@@ -240,7 +241,8 @@ static bool log_reads_back(tk_slice key, tk_slice record) {
   tk_log_record log;
   tk_log_event event;
   uint32_t i = 0;
-  if (!tk_read_log(key, record, &log) || log.task_no != 77 || log.previous != 1500 || log.count != 4 || log.at_us != EPOCH_US) return false;
+  if (!tk_read_log(key, record, &log) || log.task_no != 77 || log.previous != 1500 || log.count != 4 || log.at_us != EPOCH_US)
+    return false;
   for (; tk_read_log_entry(&log, i, &event); i++) {
     const tk_log_entry *e = &sample_entries[i];
     if (event.seq != 2000 + i || event.kind != e->kind || event.step != e->step || event.attempt != e->attempt ||
@@ -254,10 +256,12 @@ static bool task_reads_back(tk_slice key, tk_slice record, bool chunk_only) {
   static tk_chunk chunks[3], first;
   tk_chunk *pointers[3];
   tk_task expected, task = {0};
+  uint32_t touched;
   memset(&first, 0, sizeof first);
   fill_task(&expected, chunks, pointers, NULL);
-  if (chunk_only) return tk_read_chunk(key, record, EPOCH_US, &first) && memcmp(first.steps, chunks[2].steps, sizeof first.steps) == 0;
-  return tk_read_task(key, record, &task, &first) && same_header(&task, &expected) &&
+  if (chunk_only)
+    return tk_read_chunk(key, record, EPOCH_US, &first) && memcmp(first.steps, chunks[2].steps, sizeof first.steps) == 0;
+  return tk_read_task(key, record, &task, &first, &touched) && same_header(&task, &expected) &&
          memcmp(first.steps, chunks[0].steps, sizeof first.steps) == 0;
 }
 
@@ -326,7 +330,9 @@ static bool fixture_reads_back(int kind, tk_slice record) {
              memcmp(d.source, ed.source, 32) == 0 && same_text(d.ns, ed.ns) && same_text(d.name, ed.name) &&
              same_text(d.version, ed.version) && same_text(d.graph, ed.graph) && same_text(d.json, ed.json) &&
              d.created_at_us == EPOCH_US;
-    default: return tk_read_process(key, record, &p) && p.number == 3 && p.incarnation[2] == 3 && p.pid == 4242 && p.since_us == EPOCH_US;
+    default:
+      return tk_read_process(key, record, &p) && p.number == 3 && p.incarnation[2] == 3 && p.pid == 4242 &&
+             p.since_us == EPOCH_US;
   }
 }
 
@@ -426,11 +432,12 @@ TEST(steps_with_any_fields_are_kept) {
   tk_rng_seed(&rng, 3);
   for (int round = 0; round < 3000; round++) {
     tk_task task, back = {0};
+    uint32_t touched;
     fill_task(&task, chunks, pointers, &rng);
     memset(read, 0, sizeof read);
     tk_key key = tk_key_u64(task.no);
     tk_slice record = tk_write_task(&buf, tk_key_slice(&key), &task, 42);
-    CHECK(tk_read_task(tk_key_slice(&key), record, &back, &read[0]));
+    CHECK(tk_read_task(tk_key_slice(&key), record, &back, &read[0], &touched));
     CHECK_EQ_INT(back.last_log, 42);
     for (uint32_t i = 1; i < 3; i++) {
       key = tk_key_u64_u32(task.no, i);

@@ -1,5 +1,5 @@
-/* Decoding of records: any bytes are refused or read without touching memory that is not theirs. The checksum is made right, so that the
- * bytes get past the frame. Input: which record, which key, the record from its version byte on. */
+/* Decoding of records: any bytes are refused or read without touching memory that is not theirs. The checksum is made right,
+ * so that the bytes get past the frame. Input: which record, which key, the record from its version byte on. */
 #include "store/codec.h"
 
 static uint8_t copy[1 << 16];
@@ -40,8 +40,10 @@ static void read_info(tk_slice key, tk_slice record) {
 static void read_task(tk_slice key, tk_slice record) {
   static tk_chunk chunk;
   tk_task task = {0};
+  uint32_t touched;
   memset(&chunk, 0, sizeof chunk);
-  if (!tk_read_task(key, record, &task, &chunk)) return;
+  if (!tk_read_task(key, record, &task, &chunk, &touched)) return;
+  TK_ASSERT(touched <= TK_CHUNK_STEPS);
   TK_ASSERT(task.status < TK_TASK_STATUS_COUNT && task.paused_from < TK_TASK_STATUS_COUNT);
   for (int i = 0; i < TK_CHUNK_STEPS; i++)
     TK_ASSERT(chunk.steps[i].status < TK_STEP_STATUS_COUNT && chunk.steps[i].waiting_for < TK_WAIT_COUNT);
