@@ -18,6 +18,7 @@
 #define TK_LIMIT_STEP_NAME 128
 #define TK_LIMIT_TASKS_PAGE 100000            /* app:tasks limit */
 #define TK_LIMIT_TAGS 64                      /* a task: keeps the cold record small */
+#define TK_LIMIT_SIGNALS 1000                  /* kept for a task before a step waits for them */
 #define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */
 
 /* Ours. */

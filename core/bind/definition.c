@@ -72,23 +72,54 @@ static tk_slice arena_field(lua_State *L, int t, const char *name, tk_arena *are
   return tk_arena_copy(arena, tk_field_slice(L, t, name));
 }
 
-/* The dependencies of the step at `t`: 1-based indexes there, ascending 0-based ones here. */
-static void read_deps(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
-  if (lua_getfield(L, t, "deps") == LUA_TTABLE) {
-    lua_Integer count = luaL_len(L, -1);
-    uint32_t *deps = TK_ARENA_ARRAY(arena, uint32_t, count ? count : 1), used = 0;
-    for (lua_Integer i = 1; i <= count; i++) {
+/* Indexes of steps in field `name` of the table at `t`: 1-based there in any order, ascending 0-based here. */
+static const uint32_t *read_indexes(lua_State *L, int t, const char *name, tk_arena *arena, uint32_t *count) {
+  uint32_t *list = NULL;
+  *count = 0;
+  if (lua_getfield(L, t, name) == LUA_TTABLE) {
+    lua_Integer size = luaL_len(L, -1);
+    list = TK_ARENA_ARRAY(arena, uint32_t, size ? size : 1);
+    for (lua_Integer i = 1; i <= size; i++) {
       lua_rawgeti(L, -1, i);
-      lua_Integer dep = lua_tointeger(L, -1) - 1;
+      lua_Integer index = lua_tointeger(L, -1) - 1;
       lua_pop(L, 1);
-      uint32_t at = used++;
-      while (at > 0 && deps[at - 1] > (uint32_t)dep) deps[at] = deps[at - 1], at--;
-      deps[at] = (uint32_t)dep;
+      uint32_t at = (*count)++;
+      while (at > 0 && list[at - 1] > (uint32_t)index) list[at] = list[at - 1], at--;
+      list[at] = (uint32_t)index;
     }
-    step->deps = deps;
-    step->dep_count = used;
   }
   lua_pop(L, 1);
+  return list;
+}
+
+/* cases = { { name =, steps = {index, ...} }, ... } */
+static void read_cases(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
+  if (lua_getfield(L, t, "cases") == LUA_TTABLE) {
+    lua_Integer count = luaL_len(L, -1);
+    tk_graph_case *cases = TK_ARENA_ARRAY(arena, tk_graph_case, count ? count : 1);
+    for (lua_Integer i = 1; i <= count; i++) {
+      lua_rawgeti(L, -1, i);
+      cases[i - 1].name = arena_field(L, lua_gettop(L), "name", arena);
+      cases[i - 1].steps = read_indexes(L, lua_gettop(L), "steps", arena, &cases[i - 1].count);
+      lua_pop(L, 1);
+    }
+    step->cases = cases;
+    step->case_count = (uint32_t)count;
+  }
+  lua_pop(L, 1);
+}
+
+static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
+  static const char *const kinds[] = {"run", "sleep", "signal", "switch", NULL}, *const joins[] = {"all", "count", "all_done", NULL};
+  step->kind = (uint8_t)tk_field_choice(L, t, "kind", kinds, TK_KIND_RUN);
+  step->join = (uint8_t)tk_field_choice(L, t, "join", joins, TK_JOIN_ALL);
+  step->join_count = (uint32_t)tk_field_integer(L, t, "join_count", 0);
+  step->signal = arena_field(L, t, "signal", arena);
+  if (tk_field_bool(L, t, "timeout_completes")) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
+  if (lua_getfield(L, t, "sleep") == LUA_TNUMBER) step->sleep_us = tk_field_us(L, t, "sleep");
+  else step->sleep_us = -1;
+  lua_pop(L, 1);
+  read_cases(L, t, arena, step);
 }
 
 static void read_step(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
@@ -100,7 +131,8 @@ static void read_step(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   if (tk_field_bool(L, t, "retryable")) step->flags |= TK_GRAPH_RETRYABLE;
   if (tk_field_bool(L, t, "continue")) step->flags |= TK_GRAPH_CONTINUE;
   if (tk_field_bool(L, t, "ask")) step->flags |= TK_GRAPH_ASK;
-  read_deps(L, t, arena, step);
+  step->deps = read_indexes(L, t, "deps", arena, &step->dep_count);
+  read_kind(L, t, arena, step);
   if (lua_getfield(L, t, "retry") == LUA_TTABLE) tk_bind_read_retry(L, -1, arena, &step->retry);
   else step->retry = tk_retry_default;
   lua_pop(L, 1);

@@ -137,8 +137,8 @@ static int push_true(lua_State *L, tk_request *request) {
 }
 
 static int engine_event(lua_State *L) {
-  static const char *const names[] = {"cancel", "pause", "resume", "retry", "resolve", "annotate", NULL};
-  static const uint8_t types[] = {TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RESOLVE, TK_EV_ANNOTATE};
+  static const char *const names[] = {"cancel", "pause", "resume", "retry", "resolve", "annotate", "signal", NULL};
+  static const uint8_t types[] = {TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RESOLVE, TK_EV_ANNOTATE, TK_EV_SIGNAL};
   tk_err err;
   tk_engine *engine = tk_check_writer(L, 1, &err);
   luaL_checktype(L, 2, LUA_TTABLE);

@@ -11,7 +11,7 @@ static const char *const log_names[TK_LOG_KIND_COUNT] = {
     [TK_LOG_STEP_WAITING] = "step.waiting",     [TK_LOG_STEP_SKIPPED] = "step.skipped",
     [TK_LOG_STEP_CANCELLED] = "step.cancelled", [TK_LOG_STEP_RESOLVED] = "step.resolved_manually",
     [TK_LOG_STEP_LOGGED] = "step.logged",       [TK_LOG_TASK_ANNOTATED] = "task.annotated",
-    [TK_LOG_STEP_RELEASED] = "step.released",
+    [TK_LOG_STEP_RELEASED] = "step.released",   [TK_LOG_TASK_SIGNALLED] = "task.signalled",
 };
 
 const char *tk_log_kind_name(uint8_t kind) { return kind < TK_LOG_KIND_COUNT ? log_names[kind] : NULL; }

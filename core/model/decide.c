@@ -18,8 +18,8 @@ int tk_decide_check_submission(const tk_submission *submission, tk_err *err) {
   for (uint32_t i = 0; i < submission->bypass_count; i++) {
     uint32_t index = submission->bypass[i];
     if (index >= graph->step_count || !(graph->steps[index].flags & TK_GRAPH_SKIPPABLE))
-      return tk_err_set(err, TK_E_INVALID, "bypass_steps: step %u of handler %.*s/%.*s cannot be skipped", index + 1, (int)graph->ns.size,
-                        graph->ns.data, (int)graph->name.size, graph->name.data);
+      return tk_err_set(err, TK_E_INVALID, "bypass_steps: step %u of handler %.*s/%.*s cannot be skipped", index + 1,
+                        (int)graph->ns.size, graph->ns.data, (int)graph->name.size, graph->name.data);
   }
   return TK_OK;
 }
@@ -115,6 +115,7 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
     case TK_EV_RESUME:
     case TK_EV_RETRY:
     case TK_EV_RESOLVE:
+    case TK_EV_SIGNAL:
     case TK_EV_ANNOTATE: return tk_decide_operation(d, task, event, err);
     default: return tk_decide_outcome(d, task, event, fenced, err);
   }

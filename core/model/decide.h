@@ -1,6 +1,6 @@
-/* The heart: what follows from an event. Pure functions of values: the aggregate, the event, the time, a random source; what follows is
- * the changed aggregate, the changes to write, and the step to interrupt. No I/O, no clock, no globals. The same function runs under the
- * engine, in the simulation and in tests. */
+/* The heart: what follows from an event. Pure functions of values: the aggregate, the event, the time, a random source; what
+ * follows is the changed aggregate, the changes to write, and the step to interrupt. No I/O, no clock, no globals. The same
+ * function runs under the engine, in the simulation and in tests. */
 #ifndef TK_MODEL_DECIDE_H
 #define TK_MODEL_DECIDE_H
 #include "model/changes.h"

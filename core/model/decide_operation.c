@@ -1,5 +1,6 @@
 /* What people ask for: cancel, pause, resume, retry, resolve, annotate; and what the store reminds us of: timers and sweeps. */
 #include "base/err.h"
+#include "limits.h"
 #include "model/decide_parts.h"
 
 static const tk_slice nothing = {NULL, 0};
@@ -34,10 +35,12 @@ static void reopen(tk_decide *d, tk_task *task) {
 }
 
 static int cancel_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
-  if (tk_step_final(tk_task_step(task, event->step)->status)) return refuse_step(err, task, event->step, "cancel", TK_STEP_CANCELLED);
+  if (tk_step_final(tk_task_step(task, event->step)->status))
+    return refuse_step(err, task, event->step, "cancel", TK_STEP_CANCELLED);
   tk_part_unhook(d, task, event->step);
   tk_part_set_step(d, task, event->step, TK_STEP_CANCELLED);
   tk_part_log(d, task, TK_LOG_STEP_CANCELLED, event->step, 0, 0, event->audit);
+  tk_part_release_failed(d, task, event->step);
   tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
@@ -65,11 +68,13 @@ static void fresh_attempts(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
   step->failures = step->losses = 0;
   step->delay_us = 0;
-  bool ready = step->met >= task->graph->steps[index].dep_count;
-  tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, step->attempts, 0,
-              tk_slice_str(ready ? "{\"delay\":0,\"fresh\":true}" : "{\"delay\":null,\"fresh\":true}"));
-  if (ready) tk_part_make_ready(d, task, index);
-  else tk_part_set_step(d, task, index, TK_STEP_PENDING);
+  tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, step->attempts, 0, tk_slice_str("{\"delay\":0,\"fresh\":true}"));
+  if (step->status == TK_STEP_CANCELLED) {
+    tk_part_set_step(d, task, index, TK_STEP_PENDING);
+    tk_part_rejoin(d, task, index);
+  } else if (tk_part_begin(d, task, index)) {
+    tk_part_release_done(d, task, index, 0);
+  }
 }
 
 static void retry_from(tk_decide *d, tk_task *task, uint32_t from) {
@@ -119,15 +124,42 @@ static int resolve_task(tk_decide *d, tk_task *task, const tk_event *event, tk_e
 static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
   tk_step *step = tk_task_step(task, event->step);
   bool movable = tk_part_running(task) || task->status == TK_TASK_ERROR;
-  if (!tk_step_may(step->status, TK_STEP_RESOLVED) || !movable) return refuse_step(err, task, event->step, "resolve", TK_STEP_RESOLVED);
+  if (!tk_step_may(step->status, TK_STEP_RESOLVED) || !movable)
+    return refuse_step(err, task, event->step, "resolve", TK_STEP_RESOLVED);
   reopen(d, task);
   tk_part_unhook(d, task, event->step);
   tk_part_set_step(d, task, event->step, TK_STEP_RESOLVED);
   step->results = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
   step->error = 0;
   tk_part_log(d, task, TK_LOG_STEP_RESOLVED, event->step, 0, 0, event->audit);
-  tk_part_release_once(d, task, event->step, false);
+  tk_part_release_done(d, task, event->step, UINT32_MAX);
   tk_part_release_held(d, task);
+  tk_part_settle(d, task, 0);
+  return TK_OK;
+}
+
+/* To the step that waits for it, or kept for one that will. */
+static int signal_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (!tk_part_running(task)) return refuse_task(err, task, "signal", TK_TASK_IN_PROGRESS);
+  if (task->signals >= TK_LIMIT_SIGNALS)
+    return tk_err_set(err, TK_E_REFUSED, "signal '%.*s': %d signals are kept already and no step took them",
+                      (int)event->name.size, event->name.data, TK_LIMIT_SIGNALS);
+  const tk_graph *graph = task->graph;
+  uint32_t at = 0;
+  for (; graph->signals && at < graph->step_count; at++)
+    if (graph->steps[at].kind == TK_KIND_SIGNAL && tk_slice_eq(graph->steps[at].signal, event->name) &&
+        tk_task_step(task, at)->status == TK_STEP_WAITING)
+      break;
+  uint64_t payload = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
+  tk_part_log(d, task, TK_LOG_TASK_SIGNALLED, TK_NO_STEP, 0, 0,
+              tk_part_text(d, "{\"name\":\"%.*s\"}", (int)event->name.size, event->name.data));
+  if (!graph->signals || at == graph->step_count) {
+    tk_part_keep_signal(d, task, event->name, payload);
+    return TK_OK;
+  }
+  tk_part_unhook(d, task, at);
+  tk_part_complete(d, task, at, payload, 0);
+  tk_part_release_done(d, task, at, 0);
   tk_part_settle(d, task, 0);
   return TK_OK;
 }
@@ -146,16 +178,39 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
     case TK_EV_RESUME: return resume_task(d, task, event, err);
     case TK_EV_RETRY: return whole ? retry_task(d, task, event, err) : retry_step(d, task, event, err);
     case TK_EV_RESOLVE: return whole ? resolve_task(d, task, event, err) : resolve_step(d, task, event, err);
+    case TK_EV_SIGNAL: return signal_task(d, task, event, err);
     case TK_EV_ANNOTATE: return annotate(d, task, event);
     default: TK_ASSERT(!"an operation"); return TK_E_INVALID;
   }
+}
+
+static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
+  const tk_graph_step *g = &task->graph->steps[event->step];
+  bool late = event->timer_kind == TK_TIMER_SIGNAL;
+  if (event->timer_kind == TK_TIMER_SLEEP || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
+    tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0);
+    tk_part_release_done(d, task, event->step, 0);
+  } else if (late) {
+    tk_step *step = tk_task_step(task, event->step);
+    step->due_us = 0;
+    step->error = tk_changes_payload(
+        d->changes,
+        tk_part_text(d, "{\"message\":\"the signal '%.*s' did not come within %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
+                     (int)g->signal.size, g->signal.data, (double)g->timeout_us / 1e6));
+    tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, 0, step->error, nothing);
+    tk_part_fail(d, task, event->step);
+  } else {
+    tk_part_make_ready(d, task, event->step);
+    return;
+  }
+  tk_part_settle(d, task, tk_task_step(task, event->step)->error);
 }
 
 void tk_decide_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   if (event->step != TK_NO_STEP) {
     const tk_step *step = tk_task_step(task, event->step);
     if (step->status != TK_STEP_WAITING || step->due_us != event->due_us) return;   /* it moved on; the entry was stale */
-    tk_part_make_ready(d, task, event->step);
+    step_timer(d, task, event);
     return;
   }
   if (task->due_us != event->due_us || task->due_kind != event->timer_kind) return;
@@ -181,7 +236,7 @@ void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
     case TK_SWEEP_ROOTS:
       if (tk_part_running(task)) tk_part_start_roots(d, task, event->cursor);
       break;
-    case TK_SWEEP_RELEASE: tk_part_release(d, task, event->step, event->cursor); break;
+    case TK_SWEEP_RELEASE: tk_part_release(d, task, event->step, event->cursor, event->end, event->branch); break;
     case TK_SWEEP_CANCEL:
       if (task->status == TK_TASK_CANCELLED || (task->status == TK_TASK_ERROR && same_attempt))
         tk_part_cancel_from(d, task, event->cursor, event->audit);

@@ -11,28 +11,15 @@ static bool is_current(const tk_task *task, const tk_step *step, const tk_event 
   return step->status == TK_STEP_IN_PROGRESS && step->attempts == event->attempt;
 }
 
-static void wait_until(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_for, int64_t due_us, uint8_t timer_kind) {
-  tk_part_set_step(d, task, index, TK_STEP_WAITING);
-  tk_step *step = tk_task_step(task, index);
-  step->waiting_for = waiting_for;
-  step->due_us = due_us;
-  tk_timer timer = {due_us, task->no, index, timer_kind};
-  tk_list_push(d->changes->arena, &d->changes->timers, timer);
-}
-
 static int64_t due_after(int64_t now_us, int64_t delay_us) {
   return delay_us < INT64_MAX / 2 ? now_us + delay_us : INT64_MAX / 2;
-}
-
-static void fail_for_good(tk_decide *d, tk_task *task, uint32_t index) {
-  tk_part_set_step(d, task, index, TK_STEP_ERROR);
-  if (task->graph->steps[index].flags & TK_GRAPH_CONTINUE) tk_part_release_once(d, task, index, true);
 }
 
 static void retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t delay_us) {
   tk_step *step = tk_task_step(task, index);
   if (delay_us < 0)
-    delay_us = (int64_t)(tk_retry_delay(&task->graph->steps[index].retry, step->failures, (double)step->delay_us / 1e6, d->rng) * 1e6);
+    delay_us =
+        (int64_t)(tk_retry_delay(&task->graph->steps[index].retry, step->failures, (double)step->delay_us / 1e6, d->rng) * 1e6);
   step->delay_us = delay_us;
   int64_t due_us = due_after(d->now_us, delay_us);
   char at[32];
@@ -41,7 +28,7 @@ static void retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t del
   tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, attempt, 0,
               tk_part_text(d, "{\"delay\":%.6f,\"next_attempt_at\":\"%s\"}", (double)delay_us / 1e6, at));
   if (delay_us == 0) tk_part_make_ready(d, task, index);
-  else wait_until(d, task, index, TK_WAIT_RETRY, due_us, TK_TIMER_RETRY);
+  else tk_part_wait(d, task, index, TK_WAIT_RETRY, due_us, TK_TIMER_RETRY);
 }
 
 static void set_error(tk_decide *d, tk_step *step, tk_slice error) { step->error = tk_changes_payload(d->changes, error); }
@@ -52,13 +39,9 @@ static void drop_progress(tk_decide *d, tk_step *step) {
 }
 
 static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
-  tk_part_set_step(d, task, event->step, TK_STEP_COMPLETE);
-  tk_step *step = tk_task_step(task, event->step);
-  step->results = tk_changes_payload(d->changes, event->data);
-  step->error = 0;
-  drop_progress(d, step);
-  tk_part_log(d, task, TK_LOG_STEP_COMPLETED, event->step, event->attempt, 0, nothing);
-  tk_part_release_once(d, task, event->step, false);
+  tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, event->data), event->attempt);
+  drop_progress(d, tk_task_step(task, event->step));
+  tk_part_release_done(d, task, event->step, 0);
 }
 
 static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
@@ -69,7 +52,7 @@ static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
   if (event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit)
     retry_later(d, task, event->step, event->delay_us);
-  else fail_for_good(d, task, event->step);
+  else tk_part_fail(d, task, event->step);
 }
 
 static void step_snoozed(tk_decide *d, tk_task *task, const tk_event *event) {
@@ -78,7 +61,7 @@ static void step_snoozed(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_time_format(due_us, at);
   tk_part_log(d, task, TK_LOG_STEP_WAITING, event->step, event->attempt, 0,
               tk_part_text(d, "{\"waiting_for\":\"timer\",\"until\":\"%s\"}", at));
-  wait_until(d, task, event->step, TK_WAIT_TIMER, due_us, TK_TIMER_SNOOZE);
+  tk_part_wait(d, task, event->step, TK_WAIT_TIMER, due_us, TK_TIMER_SNOOZE);
 }
 
 static void step_lost(tk_decide *d, tk_task *task, const tk_event *event) {
@@ -88,7 +71,7 @@ static void step_lost(tk_decide *d, tk_task *task, const tk_event *event) {
   set_error(d, step, tk_slice_str(error));
   tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
   if (step->losses < task->graph->steps[event->step].retry.lost_limit) tk_part_make_ready(d, task, event->step);
-  else fail_for_good(d, task, event->step);
+  else tk_part_fail(d, task, event->step);
 }
 
 /* The end of an ask, whatever came of it: the step is an ordinary ready step again, and not in the index. */
@@ -105,6 +88,36 @@ static void index_again(tk_decide *d, tk_task *task, uint32_t index) {
   else tk_part_index(d, task, index);
 }
 
+static void complete_and_release(tk_decide *d, tk_task *task, uint32_t index, tk_slice results, uint32_t branch) {
+  tk_part_complete(d, task, index, tk_changes_payload(d->changes, results), 0);
+  tk_part_release_done(d, task, index, branch);
+}
+
+/* The answer of an ask is at hand: the step goes on as its kind does. */
+static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
+  uint32_t index = event->step;
+  const tk_graph_step *g = &task->graph->steps[index];
+  tk_step *step = tk_task_step(task, index);
+  if (event->ask_skip) {
+    tk_part_skip(d, task, index);
+    return;
+  }
+  step->flags |= TK_STEP_F_ASKED;
+  if (event->data.size) step->inputs = tk_changes_payload(d->changes, event->data);
+  if (g->kind == TK_KIND_SWITCH) {
+    complete_and_release(d, task, index, event->name, event->cursor);
+  } else if (g->kind == TK_KIND_SLEEP && g->sleep_us < 0) {
+    char at[32];
+    tk_time_format(event->due_us, at);
+    tk_part_log(d, task, TK_LOG_STEP_WAITING, index, 0, 0, tk_part_text(d, "{\"waiting_for\":\"timer\",\"until\":\"%s\"}", at));
+    tk_part_wait(d, task, index, TK_WAIT_TIMER, event->due_us, TK_TIMER_SLEEP);
+  } else if (g->kind == TK_KIND_RUN) {
+    index_again(d, task, index);
+  } else if (tk_part_begin(d, task, index)) {
+    tk_part_release_done(d, task, index, 0);
+  }
+}
+
 static void ask_ended(tk_decide *d, tk_task *task, const tk_event *event) {
   uint32_t index = event->step;
   end_ask(d, task, index);
@@ -112,14 +125,11 @@ static void ask_ended(tk_decide *d, tk_task *task, const tk_event *event) {
   if (event->type == TK_EV_ASK_FAILED) {
     set_error(d, step, event->data);
     tk_part_log(d, task, TK_LOG_STEP_FAILED, index, 0, step->error, nothing);
-    fail_for_good(d, task, index);
+    tk_part_fail(d, task, index);
     return;
   }
-  if (event->type == TK_EV_ASK_DONE) {
-    step->flags |= TK_STEP_F_ASKED;
-    step->inputs = tk_changes_payload(d->changes, event->data);
-  }
-  index_again(d, task, index);
+  if (event->type == TK_EV_ASK_DONE) answered(d, task, event);
+  else index_again(d, task, index);
 }
 
 static void heartbeat(tk_decide *d, tk_task *task, const tk_event *event) {
@@ -139,8 +149,9 @@ int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *
   bool ask = event->attempt == 0;
   switch (event->type) {
     case TK_EV_STEP_DONE: step_done(d, task, event); break;
-    case TK_EV_STEP_FAILED: ask ? ask_ended(d, task, &(tk_event){.type = TK_EV_ASK_FAILED, .step = event->step, .data = event->data})
-                                : step_failed(d, task, event);
+    case TK_EV_STEP_FAILED:
+      ask ? ask_ended(d, task, &(tk_event){.type = TK_EV_ASK_FAILED, .step = event->step, .data = event->data})
+          : step_failed(d, task, event);
       break;
     case TK_EV_STEP_SNOOZED: step_snoozed(d, task, event); break;
     case TK_EV_STEP_RELEASED:

@@ -21,7 +21,9 @@ static bool counts_as_failed(const tk_task *task, uint32_t index, uint8_t status
   return status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE);
 }
 
-static bool is_active(uint8_t status) { return status == TK_STEP_READY || status == TK_STEP_IN_PROGRESS || status == TK_STEP_WAITING; }
+static bool is_active(uint8_t status) {
+  return status == TK_STEP_READY || status == TK_STEP_IN_PROGRESS || status == TK_STEP_WAITING;
+}
 
 void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t status) {
   tk_step *step = tk_task_step(task, index);
@@ -113,85 +115,18 @@ void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index) {
   else tk_part_index(d, task, index);
 }
 
-void tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit) {
-  tk_event event = {.type = TK_EV_SWEEP, .sweep = sweep, .task_no = task->no, .step = step, .cursor = cursor, .attempt = task->attempt,
+tk_event *tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit) {
+  tk_event event = {.type = TK_EV_SWEEP,
+                    .sweep = sweep,
+                    .task_no = task->no,
+                    .step = step,
+                    .cursor = cursor,
+                    .attempt = task->attempt,
                     .audit = audit};
   tk_list_push(d->changes->arena, &d->changes->inbox, event);
   task->sweeps++;
   tk_part_dirty(d, task);
-}
-
-/* One dependent of a done step. Returns true when it was skipped, so that its own dependents are next. */
-static bool meet(tk_decide *d, tk_task *task, uint32_t index) {
-  tk_step *step = tk_task_step(task, index);
-  step->met++;
-  tk_part_touch(d, task, index);
-  if (step->status != TK_STEP_PENDING || step->met < task->graph->steps[index].dep_count || !tk_part_running(task)) return false;
-  if (!(step->flags & TK_STEP_F_BYPASS)) {
-    tk_part_make_ready(d, task, index);
-    return false;
-  }
-  tk_part_set_step(d, task, index, TK_STEP_SKIPPED);
-  tk_part_log(d, task, TK_LOG_STEP_SKIPPED, index, 0, 0, tk_slice_str("{\"bypassed\":true}"));
-  return true;
-}
-
-typedef struct release_item { uint32_t step, from; } release_item;
-typedef struct release_work {
-  TK_LIST(release_item) items;
-  uint32_t budget;
-} release_work;
-
-static void run_releases(tk_decide *d, tk_task *task, release_work *work) {
-  while (work->items.count) {
-    release_item item = work->items.items[--work->items.count];
-    const tk_graph_step *g = &task->graph->steps[item.step];
-    while (item.from < g->out_count && work->budget) {
-      uint32_t out = g->outs[item.from++];
-      work->budget--;
-      if (!meet(d, task, out)) continue;
-      release_item next = {out, 0};
-      tk_list_push(d->changes->arena, &work->items, item);
-      item = next;
-      g = &task->graph->steps[item.step];
-    }
-    if (item.from < g->out_count) tk_part_sweep(d, task, TK_SWEEP_RELEASE, item.step, item.from, tk_slice_of(NULL, 0));
-  }
-}
-
-void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from) {
-  release_work work = {.budget = TK_SWEEP_STEPS};
-  release_item item = {index, from};
-  tk_list_push(d->changes->arena, &work.items, item);
-  run_releases(d, task, &work);
-}
-
-void tk_part_release_once(tk_decide *d, tk_task *task, uint32_t index, bool may_end_again) {
-  tk_step *step = tk_task_step(task, index);
-  if (step->flags & TK_STEP_F_RELEASED) return;
-  if (may_end_again) step->flags |= TK_STEP_F_RELEASED;
-  tk_part_release(d, task, index, 0);
-}
-
-void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
-  release_work work = {.budget = TK_SWEEP_STEPS};
-  const tk_graph *graph = task->graph;
-  uint32_t at = from;
-  for (; at < graph->step_count && at < from + TK_SWEEP_STEPS; at++) {
-    if (graph->steps[at].dep_count) continue;
-    tk_step *step = tk_task_step(task, at);
-    if (step->status != TK_STEP_PENDING) continue;
-    if (!(step->flags & TK_STEP_F_BYPASS)) {
-      tk_part_make_ready(d, task, at);
-      continue;
-    }
-    tk_part_set_step(d, task, at, TK_STEP_SKIPPED);
-    tk_part_log(d, task, TK_LOG_STEP_SKIPPED, at, 0, 0, tk_slice_str("{\"bypassed\":true}"));
-    release_item item = {at, 0};
-    tk_list_push(d->changes->arena, &work.items, item);
-  }
-  run_releases(d, task, &work);
-  if (at < graph->step_count) tk_part_sweep(d, task, TK_SWEEP_ROOTS, TK_NO_STEP, at, tk_slice_of(NULL, 0));
+  return &d->changes->inbox.items[d->changes->inbox.count - 1];
 }
 
 /* Looks through at most TK_SWEEP_STEPS steps; goes on in a later turn when held steps are further on. */

@@ -18,25 +18,40 @@ static inline bool tk_part_running(const tk_task *task) {   /* may anything stil
   return task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS || task->status == TK_TASK_PAUSED;
 }
 
-/* The step's dependencies are done: ready (indexed or held), or skipped when it is bypassed (its dependents follow). */
+/* The step may run: ready, indexed or held. From any status that may become ready. */
 void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index);
-/* `index` is done: its dependents from outs[from] on have one dependency less. Goes on through skipped ones; what exceeds the
- * turn's share becomes a sweep. */
-void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from);
-/* The same from the first, unless an error that continues released them before; `may_end_again`: this is such an error. */
-void tk_part_release_once(tk_decide *d, tk_task *task, uint32_t index, bool may_end_again);
+/* The step's turn has come: a run is ready, a sleep or a signal waits (or is complete at once: true, and its dependents were not
+ * released yet). */
+bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index);
+/* It waits, asked or not, until due_us (0: no timer). */
+void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_for, int64_t due_us, uint8_t timer_kind);
+/* Waits for its signal, or takes one that came before: true, it is complete. */
+bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index);
+void tk_part_keep_signal(tk_decide *d, tk_task *task, tk_slice name, uint64_t payload);
+/* A pending step whose dependencies may have spoken already: it begins, is skipped, or waits for them. */
+void tk_part_rejoin(tk_decide *d, tk_task *task, uint32_t index);
+/* The ends of a step. `branch`: the case a switch took. Each tells the dependents what they need to know, once. */
+void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t results, uint32_t attempt);
+void tk_part_release_done(tk_decide *d, tk_task *task, uint32_t index, uint32_t branch);
+void tk_part_skip(tk_decide *d, tk_task *task, uint32_t index);
+void tk_part_fail(tk_decide *d, tk_task *task, uint32_t index);
+void tk_part_release_failed(tk_decide *d, tk_task *task, uint32_t index);
+/* Tells the dependents from outs[from] on; goes on through those that end at once; what exceeds the turn's share becomes a sweep.
+ */
+void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from, uint8_t end, uint32_t branch);
 void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from);
 /* A ready step that may not start now (its task is paused or at its limit) stays out of the index. */
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index);
 void tk_part_index(tk_decide *d, const tk_task *task, uint32_t index);
 /* Puts held steps into the index while the task may start more. */
 void tk_part_release_held(tk_decide *d, tk_task *task);
-/* Takes a ready step out of the index, a waiting one off its timer, interrupts a running one: before it becomes something else. */
+/* Takes a ready step out of the index, a waiting one off its timer, interrupts a running one: before it becomes something else.
+ */
 void tk_part_unhook(tk_decide *d, tk_task *task, uint32_t index);
 void tk_part_drop_task_timer(tk_decide *d, tk_task *task);
 void tk_part_set_task_timer(tk_decide *d, tk_task *task, int64_t due_us, uint8_t kind);
-/* Writes an event to this task's own future. */
-void tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit);
+/* Writes an event to this task's own future; the caller may fill in more until the next one. */
+tk_event *tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit);
 /* Ends the task when nothing can move any more. `error`: payload of the failure that led here, or 0. */
 void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error);
 /* Cancels what is not final from step `from` on; at the end the task's last event. `status` of the task says which: cancelled, or

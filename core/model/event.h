@@ -1,33 +1,40 @@
-/* Events in: everything that can happen to a task, as values. Made by clients, workers, timers, recovery and decide itself (to the
- * durable inbox). Pure data; slices are borrowed until the event was answered. */
+/* Events in: everything that can happen to a task, as values. Made by clients, workers, timers, recovery and decide itself (to
+ * the durable inbox). Pure data; slices are borrowed until the event was answered. */
 #ifndef TK_MODEL_EVENT_H
 #define TK_MODEL_EVENT_H
 #include "model/task.h"
 
-typedef enum tk_event_type {      /* stored in the inbox: never renumber */
-  TK_EV_NONE = 0,
-  /* From clients. */
-  TK_EV_SUBMIT = 1,
-  TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RESOLVE,   /* step == TK_NO_STEP: the whole task */
-  TK_EV_ANNOTATE,                 /* name, data: a JSON value */
-  /* From workers; `attempt` is the fence. */
-  TK_EV_STEP_DONE,                /* data: results JSON */
-  TK_EV_STEP_FAILED,              /* data: error JSON; retryable, delay_us, code */
-  TK_EV_STEP_SNOOZED,             /* delay_us */
-  TK_EV_STEP_RELEASED,            /* given back unfinished (SIGTERM) */
-  TK_EV_STEP_LOST,                /* its process died */
-  TK_EV_HEARTBEAT,                /* data: progress JSON */
-  TK_EV_STEP_LOG,                 /* data: {"level","message","fields"} */
-  TK_EV_ASK_DONE,                 /* data: the answer (inputs JSON) */
-  TK_EV_ASK_FAILED,               /* data: error JSON: the step is in error */
-  /* From the store. */
-  TK_EV_TIMER,                    /* timer_kind, due_us */
-  TK_EV_SWEEP,                    /* sweep, step, cursor: go on with what was too much for one turn */
-  TK_EV_TYPE_COUNT
+typedef enum tk_event_type { /* stored in the inbox: never renumber */
+                             TK_EV_NONE = 0,
+                             /* From clients. */
+                             TK_EV_SUBMIT = 1,
+                             TK_EV_CANCEL,
+                             TK_EV_PAUSE,
+                             TK_EV_RESUME,
+                             TK_EV_RETRY,
+                             TK_EV_RESOLVE,  /* step == TK_NO_STEP: the whole task */
+                             TK_EV_ANNOTATE, /* name, data: a JSON value */
+                             /* From workers; `attempt` is the fence. */
+                             TK_EV_STEP_DONE,     /* data: results JSON */
+                             TK_EV_STEP_FAILED,   /* data: error JSON; retryable, delay_us, code */
+                             TK_EV_STEP_SNOOZED,  /* delay_us */
+                             TK_EV_STEP_RELEASED, /* given back unfinished (SIGTERM) */
+                             TK_EV_STEP_LOST,     /* its process died */
+                             TK_EV_HEARTBEAT,     /* data: progress JSON */
+                             TK_EV_STEP_LOG,      /* data: {"level","message","fields"} */
+                             TK_EV_ASK_DONE,   /* data: inputs JSON, or empty; ask_skip: `when` said no; cursor: case of a switch;
+                                                  due_us: end of a sleep */
+                             TK_EV_ASK_FAILED, /* data: error JSON: the step is in error */
+                             /* From the store. */
+                             TK_EV_TIMER,  /* timer_kind, due_us */
+                             TK_EV_SWEEP,  /* sweep, step, cursor: go on with what was too much for one turn */
+                             TK_EV_SIGNAL, /* from clients: name, data: payload JSON */
+                             TK_EV_TYPE_COUNT
 } tk_event_type;
 
 typedef enum tk_timer_kind {      /* stored */
-  TK_TIMER_NONE = 0, TK_TIMER_RUN_AT, TK_TIMER_TASK_TIMEOUT, TK_TIMER_RETRY, TK_TIMER_SNOOZE
+  TK_TIMER_NONE = 0, TK_TIMER_RUN_AT, TK_TIMER_TASK_TIMEOUT, TK_TIMER_RETRY, TK_TIMER_SNOOZE,
+  TK_TIMER_SLEEP, TK_TIMER_SIGNAL   /* a sleep ends; a signal did not come in time */
 } tk_timer_kind;
 
 typedef enum tk_sweep_kind {      /* stored */
@@ -38,19 +45,32 @@ typedef enum tk_sweep_kind {      /* stored */
   TK_SWEEP_HELD                   /* put held steps into the ready index while the task may start more */
 } tk_sweep_kind;
 
+/* What the end of a step means to its dependents. */
+typedef enum tk_dependency_end {                   /* stored */
+                                 TK_DEP_DONE = 0,  /* done, or counts as done */
+                                 TK_DEP_SKIPPED,   /* skipped */
+                                 TK_DEP_NOT_TAKEN, /* a switch that did not choose the dependent: it is skipped, whatever its
+                                                      other dependencies say */
+                                 TK_DEP_FAILED,    /* in error or cancelled */
+                                 TK_DEP_RECOVERED  /* done after all, after they were told that it failed */
+} tk_dependency_end;
+
 typedef struct tk_event {
   uint8_t type;
   uint8_t timer_kind, sweep;
   bool retryable;
+  bool ask_skip;
   uint64_t task_no;               /* 0: by task_id */
   tk_id task_id;
   uint32_t step;                  /* index; TK_NO_STEP: the task, or by step_name */
   tk_slice step_name;             /* when clients name it; the engine resolves it */
   uint32_t attempt;
   uint32_t cursor;
+  uint8_t end;                    /* SWEEP_RELEASE: tk_dependency_end */
+  uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken */
   int64_t delay_us;               /* STEP_FAILED: before the next attempt, -1: the built-in policy; SNOOZED: the pause */
-  int64_t due_us;                 /* TIMER */
-  tk_slice name;                  /* ANNOTATE */
+  int64_t due_us;                 /* TIMER; ASK_DONE of a sleep */
+  tk_slice name;                  /* ANNOTATE, SIGNAL */
   tk_slice data;                  /* JSON by type, as above; RESOLVE: results */
   tk_slice audit;                 /* a JSON object {"reason":..., "by":...} for operations; empty: none */
   const struct tk_submission *submission;   /* SUBMIT */

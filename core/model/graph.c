@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "limits.h"
 
-#define GRAPH_VERSION 1
+#define GRAPH_VERSION 2   /* 1 had no kinds, joins, cases */
 
 /* One block: the graph, its steps, the edges both ways, the name index, retry lists, and the texts. */
 typedef struct graph_block {
@@ -17,15 +17,22 @@ typedef struct graph_block {
 static size_t aligned(size_t n) { return (n + 15) & ~(size_t)15; }
 
 static size_t block_size(const tk_graph *from) {
-  size_t n = from->step_count, edges = 0, lists = 0, text = from->ns.size + from->name.size + from->version.size + from->queue.size;
+  size_t n = from->step_count, edges = 0, lists = 0, cases = 0, members = 0,
+         text = from->ns.size + from->name.size + from->version.size + from->queue.size;
   for (size_t i = 0; i < n; i++) {
     const tk_graph_step *s = &from->steps[i];
     edges += s->dep_count;
     lists += s->retry.backoff == TK_BACKOFF_LIST ? s->retry.list_count : 0;
-    text += s->name.size + s->queue.size;
+    text += s->name.size + s->queue.size + s->signal.size;
+    cases += s->case_count;
+    for (uint32_t c = 0; c < s->case_count; c++) {
+      members += s->cases[c].count;
+      text += s->cases[c].name.size;
+    }
   }
   return aligned(sizeof(graph_block)) + aligned(n * sizeof(tk_graph_step)) + aligned(edges * 2 * sizeof(uint32_t)) +
-         aligned(n * sizeof(uint32_t)) + aligned(lists * sizeof(double)) + text;
+         aligned(n * sizeof(uint32_t)) + aligned(lists * sizeof(double)) + aligned(cases * sizeof(tk_graph_case)) +
+         aligned(members * sizeof(uint32_t)) + text;
 }
 
 typedef struct cursor { char *at; } cursor;
@@ -81,6 +88,12 @@ static int check_shape(const tk_graph *from, tk_err *err) {
     for (uint32_t d = 0; d < s->dep_count; d++)
       if (s->deps[d] >= from->step_count || (d && s->deps[d] <= s->deps[d - 1]))
         return tk_err_set(err, TK_E_INVALID, "step %u: dependencies are ascending indexes of steps", i);
+    if (s->kind >= TK_KIND_COUNT || s->join > TK_JOIN_ALL_DONE ||
+        (s->join == TK_JOIN_COUNT && (s->join_count < 1 || s->join_count > s->dep_count)))
+      return tk_err_set(err, TK_E_INVALID, "step %u: no such kind or join", i);
+    for (uint32_t c = 0; c < s->case_count; c++)
+      for (uint32_t k = 0; k < s->cases[c].count; k++)
+        if (s->cases[c].steps[k] >= from->step_count) return tk_err_set(err, TK_E_INVALID, "step %u: a case names no step", i);
   }
   return TK_OK;
 }
@@ -97,7 +110,34 @@ static void derive_outs(tk_graph *g, uint32_t *outs) {
     for (uint32_t d = 0; d < g->steps[i].dep_count; d++) {
       tk_graph_step *dep = &g->steps[g->steps[i].deps[d]];
       ((uint32_t *)dep->outs)[dep->out_count++] = i;
+      if (g->steps[i].join == TK_JOIN_ALL_DONE) dep->ends_matter = true;
     }
+}
+
+typedef struct case_room { tk_graph_case *cases; uint32_t *members; } case_room;
+
+static case_room take_case_room(cursor *c, const tk_graph *from) {
+  size_t cases = 0, members = 0;
+  for (uint32_t i = 0; i < from->step_count; i++) {
+    cases += from->steps[i].case_count;
+    for (uint32_t k = 0; k < from->steps[i].case_count; k++) members += from->steps[i].cases[k].count;
+  }
+  case_room room;
+  room.cases = take(c, cases * sizeof *room.cases);
+  room.members = take(c, members * sizeof *room.members);
+  return room;
+}
+
+static void copy_cases(tk_graph_step *to, const tk_graph_step *from, case_room *room, char **text) {
+  to->cases = room->cases;
+  for (uint32_t k = 0; k < from->case_count; k++) {
+    tk_graph_case *c = room->cases++;
+    c->name = take_text(text, from->cases[k].name);
+    c->count = from->cases[k].count;
+    c->steps = room->members;
+    if (c->count) memcpy(room->members, from->cases[k].steps, c->count * sizeof *room->members);
+    room->members += c->count;
+  }
 }
 
 int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
@@ -110,7 +150,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   graph_block *block = take(&c, sizeof *block);
   tk_graph *g = &block->graph;
   *g = *from;
-  g->step_queues = false;
+  g->step_queues = g->signals = false;
   g->memory = block;
   g->steps = take(&c, n * sizeof *g->steps);
   uint32_t *edge = take(&c, edges * 2 * sizeof *edge);
@@ -118,6 +158,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   size_t lists = 0;
   for (uint32_t i = 0; i < n; i++) lists += from->steps[i].retry.backoff == TK_BACKOFF_LIST ? from->steps[i].retry.list_count : 0;
   double *list = take(&c, lists * sizeof *list);
+  case_room room = take_case_room(&c, from);
   char *text = c.at;
   g->ns = take_text(&text, from->ns);
   g->name = take_text(&text, from->name);
@@ -130,6 +171,10 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     s->name = take_text(&text, f->name);
     s->queue = take_text(&text, f->queue);
     s->queue_no = 0;
+    s->signal = take_text(&text, f->signal);
+    copy_cases(s, f, &room, &text);
+    s->ends_matter = false;
+    g->signals = g->signals || s->kind == TK_KIND_SIGNAL;
     g->step_queues = g->step_queues || s->queue.size;
     if (f->dep_count) memcpy(edge, f->deps, f->dep_count * sizeof *edge);
     s->deps = edge;
@@ -187,7 +232,22 @@ static void encode_retry(const tk_retry *r, tk_buf *out) {
   for (uint32_t i = 0; i < count; i++) tk_buf_f64le(out, r->list[i]);
 }
 
-/* Layout of version 1. To change it: raise GRAPH_VERSION, keep reading 1, add its bytes to the fixtures. */
+static void encode_kind(const tk_graph_step *s, tk_buf *out) {
+  tk_buf_u8(out, s->kind);
+  tk_buf_u8(out, s->join);
+  tk_buf_varint(out, s->join_count);
+  tk_buf_svarint(out, s->sleep_us);
+  tk_buf_bytes(out, s->signal);
+  tk_buf_varint(out, s->case_count);
+  for (uint32_t c = 0; c < s->case_count; c++) {
+    tk_buf_bytes(out, s->cases[c].name);
+    tk_buf_varint(out, s->cases[c].count);
+    for (uint32_t k = 0; k < s->cases[c].count; k++) tk_buf_varint(out, s->cases[c].steps[k]);
+  }
+}
+
+/* The layout of GRAPH_VERSION. To change it: raise the version, keep reading the earlier ones, add their bytes to the fixtures.
+ */
 void tk_graph_encode(const tk_graph *g, tk_buf *out) {
   tk_buf_u8(out, GRAPH_VERSION);
   tk_buf_bytes(out, g->ns);
@@ -208,6 +268,7 @@ void tk_graph_encode(const tk_graph *g, tk_buf *out) {
     tk_buf_svarint(out, s->timeout_us);
     tk_buf_svarint(out, s->heartbeat_timeout_us);
     tk_buf_bytes(out, s->queue);
+    encode_kind(s, out);
   }
 }
 
@@ -231,7 +292,35 @@ static void decode_retry(tk_reader *r, tk_retry *retry, tk_arena *arena) {
   retry->list_count = (uint32_t)count;
 }
 
-static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena) {
+static void decode_kind(tk_reader *r, tk_graph_step *s, tk_arena *arena) {
+  s->kind = tk_read_u8(r);
+  s->join = tk_read_u8(r);
+  s->join_count = (uint32_t)tk_read_varint(r);
+  s->sleep_us = tk_read_svarint(r);
+  s->signal = tk_read_bytes(r);
+  uint64_t cases = tk_read_varint(r);
+  if (cases > tk_reader_left(r)) {
+    r->bad = true;
+    return;
+  }
+  tk_graph_case *list = TK_ARENA_ARRAY(arena, tk_graph_case, cases);
+  for (uint64_t c = 0; c < cases && !r->bad; c++) {
+    list[c].name = tk_read_bytes(r);
+    uint64_t count = tk_read_varint(r);
+    if (count > tk_reader_left(r)) {
+      r->bad = true;
+      return;
+    }
+    uint32_t *members = TK_ARENA_ARRAY(arena, uint32_t, count);
+    for (uint64_t k = 0; k < count; k++) members[k] = (uint32_t)tk_read_varint(r);
+    list[c].steps = members;
+    list[c].count = (uint32_t)count;
+  }
+  s->cases = list;
+  s->case_count = (uint32_t)cases;
+}
+
+static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t version) {
   s->name = tk_read_bytes(r);
   uint64_t deps = tk_read_varint(r);
   if (deps > tk_reader_left(r)) {
@@ -247,6 +336,7 @@ static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena) {
   s->timeout_us = tk_read_svarint(r);
   s->heartbeat_timeout_us = tk_read_svarint(r);
   s->queue = tk_read_bytes(r);
+  if (version >= 2) decode_kind(r, s, arena);
 }
 
 int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {
@@ -263,13 +353,13 @@ int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {
   g.timeout_us = tk_read_svarint(&r);
   uint64_t n = tk_read_varint(&r);
   int code = TK_OK;
-  if (r.bad || version != GRAPH_VERSION || n < 1 || n > TK_LIMIT_STEPS) {
+  if (r.bad || version < 1 || version > GRAPH_VERSION || n < 1 || n > TK_LIMIT_STEPS) {
     code = tk_err_set(err, TK_E_CORRUPT, "a stored definition does not decode (version %u)", version);
     goto out;
   }
   g.step_count = (uint32_t)n;
   g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, n);
-  for (uint64_t i = 0; i < n && !r.bad; i++) decode_step(&r, &g.steps[i], &arena);
+  for (uint64_t i = 0; i < n && !r.bad; i++) decode_step(&r, &g.steps[i], &arena, version);
   if (r.bad || tk_reader_left(&r)) {
     code = tk_err_set(err, TK_E_CORRUPT, "a stored definition does not decode");
     goto out;

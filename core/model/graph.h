@@ -5,8 +5,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { TK_BACKOFF_NONE, TK_BACKOFF_FIXED, TK_BACKOFF_LINEAR, TK_BACKOFF_EXPONENTIAL, TK_BACKOFF_FIBONACCI, TK_BACKOFF_LIST,
-       TK_BACKOFF_CUSTOM /* a function or a named strategy: asked in Lua; where Lua cannot be asked the default policy applies */ };
+enum {
+  TK_BACKOFF_NONE,
+  TK_BACKOFF_FIXED,
+  TK_BACKOFF_LINEAR,
+  TK_BACKOFF_EXPONENTIAL,
+  TK_BACKOFF_FIBONACCI,
+  TK_BACKOFF_LIST,
+  TK_BACKOFF_CUSTOM /* a function or a named strategy: asked in Lua; where Lua cannot be asked the default policy applies */
+};
 enum { TK_JITTER_NONE, TK_JITTER_FULL, TK_JITTER_EQUAL, TK_JITTER_DECORRELATED, TK_JITTER_FRACTION };
 
 typedef struct tk_retry {
@@ -19,12 +26,35 @@ typedef struct tk_retry {
   uint32_t list_count;
 } tk_retry;
 
-enum {                       /* tk_graph_step.flags; stored */
-  TK_GRAPH_SKIPPABLE = 1,
-  TK_GRAPH_RETRYABLE = 2,
-  TK_GRAPH_CONTINUE = 4,     /* on_error = "continue" */
-  TK_GRAPH_ASK = 8           /* has a value that only Lua can give before it starts (a function-valued `inputs`) */
+enum { /* tk_graph_step.flags; stored */
+       TK_GRAPH_SKIPPABLE = 1,
+       TK_GRAPH_RETRYABLE = 2,
+       TK_GRAPH_CONTINUE = 4, /* on_error = "continue" */
+       TK_GRAPH_ASK =
+           8, /* has a value that only Lua can give before it starts (`inputs`, `when`, `switch`, a function-valued `sleep`) */
+       TK_GRAPH_TIMEOUT_COMPLETES = 16 /* a signal that does not come in time completes the step, with null */
 };
+
+enum {                       /* tk_graph_step.kind; stored */
+  TK_KIND_RUN = 0,           /* a worker runs an attempt */
+  TK_KIND_SLEEP,             /* waits for a time */
+  TK_KIND_SIGNAL,            /* waits for a signal by name */
+  TK_KIND_SWITCH,            /* its ask names the branch to take */
+  TK_KIND_COUNT
+};
+
+enum {                       /* tk_graph_step.join; stored */
+  TK_JOIN_ALL = 0,           /* every dependency done or skipped, at least one done; all skipped: skipped */
+  TK_JOIN_COUNT,             /* join_count of them done; skipped when that can no longer be */
+  TK_JOIN_ALL_DONE           /* every one at its end, in error too */
+};
+
+/* A branch of a switch: the steps that run when it is named. */
+typedef struct tk_graph_case {
+  tk_slice name;
+  const uint32_t *steps;     /* indexes, ascending; dependents of the switch */
+  uint32_t count;
+} tk_graph_case;
 
 typedef struct tk_graph_step {
   tk_slice name;
@@ -34,8 +64,15 @@ typedef struct tk_graph_step {
   tk_retry retry;
   int64_t timeout_us;               /* per attempt; 0: none */
   int64_t heartbeat_timeout_us;     /* 0: none */
+  uint8_t kind, join;
+  uint32_t join_count;              /* of TK_JOIN_COUNT, 1 .. dep_count */
+  int64_t sleep_us;                 /* of TK_KIND_SLEEP: how long; -1: the ask tells until when */
+  tk_slice signal;                  /* of TK_KIND_SIGNAL: its name */
+  const tk_graph_case *cases;       /* of TK_KIND_SWITCH */
+  uint32_t case_count;
+  bool ends_matter;                 /* derived: a dependent joins with TK_JOIN_ALL_DONE, so that errors release it too */
   tk_slice queue;                   /* empty: the task's */
-  uint32_t queue_no;                /* not stored: its number in the store that is open, filled before the graph is shared; 0: the task's */
+  uint32_t queue_no; /* not stored: its number in the store that is open, filled before the graph is shared; 0: the task's */
 } tk_graph_step;
 
 typedef struct tk_graph {
@@ -45,6 +82,7 @@ typedef struct tk_graph {
   uint32_t max_parallel;            /* steps of one task in progress at once; 0: no limit */
   int64_t timeout_us;               /* of the whole task, from its start; 0: none */
   uint32_t step_count;              /* 1 .. TK_LIMIT_STEPS */
+  bool signals;                     /* derived: some step waits for a signal */
   bool step_queues;                 /* derived: some step has a queue of its own */
   tk_graph_step *steps;
   void *memory;                     /* owns everything above */

@@ -30,10 +30,13 @@ const size_t tk_task_transition_count = sizeof tk_task_transitions / sizeof *tk_
 
 const tk_transition tk_step_transitions[] = {
     {TK_STEP_PENDING, TK_STEP_READY, "its dependencies are done"},
-    {TK_STEP_PENDING, TK_STEP_SKIPPED, "its dependencies are done and it is bypassed"},
+    {TK_STEP_PENDING, TK_STEP_SKIPPED, "its branch is not taken, or it is bypassed"},
     {TK_STEP_PENDING, TK_STEP_CANCELLED, "cancel"},
     {TK_STEP_PENDING, TK_STEP_RESOLVED, "resolve"},
     {TK_STEP_READY, TK_STEP_IN_PROGRESS, "a worker starts an attempt"},
+    {TK_STEP_READY, TK_STEP_WAITING, "it sleeps, or waits for a signal"},
+    {TK_STEP_READY, TK_STEP_COMPLETE, "the switch named a branch, or its signal came before"},
+    {TK_STEP_READY, TK_STEP_SKIPPED, "its condition says no"},
     {TK_STEP_READY, TK_STEP_ERROR, "a value it needs before it starts could not be had"},
     {TK_STEP_READY, TK_STEP_CANCELLED, "cancel"},
     {TK_STEP_READY, TK_STEP_RESOLVED, "resolve"},
@@ -43,12 +46,13 @@ const tk_transition tk_step_transitions[] = {
     {TK_STEP_IN_PROGRESS, TK_STEP_ERROR, "the last attempt failed"},
     {TK_STEP_IN_PROGRESS, TK_STEP_CANCELLED, "cancel"},
     {TK_STEP_WAITING, TK_STEP_READY, "what it waits for came"},
+    {TK_STEP_WAITING, TK_STEP_COMPLETE, "its time or its signal came"},
+    {TK_STEP_WAITING, TK_STEP_ERROR, "its signal did not come in time"},
     {TK_STEP_WAITING, TK_STEP_CANCELLED, "cancel"},
     {TK_STEP_WAITING, TK_STEP_RESOLVED, "resolve"},
     {TK_STEP_ERROR, TK_STEP_READY, "retry"},
     {TK_STEP_ERROR, TK_STEP_RESOLVED, "resolve"},
-    {TK_STEP_CANCELLED, TK_STEP_PENDING, "retry of its task, dependencies not done"},
-    {TK_STEP_CANCELLED, TK_STEP_READY, "retry of its task"},
+    {TK_STEP_CANCELLED, TK_STEP_PENDING, "retry of its task"},
 };
 const size_t tk_step_transition_count = sizeof tk_step_transitions / sizeof *tk_step_transitions;
 

@@ -18,14 +18,18 @@ enum {                           /* tk_step.flags; stored */
   TK_STEP_F_HELD = 2,            /* ready, but not in the ready index: its task is paused or at max_parallel */
   TK_STEP_F_ASKED = 4,           /* the answer of its ask is committed (inputs) */
   TK_STEP_F_ASKING = 8,          /* an ask is claimed by `owner`; status is still ready */
-  TK_STEP_F_RELEASED = 16        /* its dependents were released after an error that continues: a later end of it must not count again */
+  TK_STEP_F_RELEASED = 16,       /* its dependents were released after an error that continues: a later end of it must not count again */
+  TK_STEP_F_NOT_TAKEN = 64,      /* a switch did not choose it */
+  TK_STEP_F_FAILED = 32          /* its dependents were told of its error; told again when it becomes done after all */
 };
 
 typedef struct tk_step {
   uint8_t status, waiting_for, flags;
   uint32_t attempts;             /* starts so far: the fence */
   uint32_t failures, losses;     /* since the last fresh set of attempts */
-  uint32_t met;                  /* dependencies done so far (0 costs nothing; ready when met == dep_count) */
+  uint32_t met;                  /* dependencies done so far (0 costs nothing) */
+  uint32_t unmet;                /* dependencies skipped, because their branch was not taken */
+  uint32_t failed_deps;          /* dependencies at their end in error or cancelled; told only where a dependent joins all_done */
   uint32_t owner;                /* process number of the claim; 0: none */
   uint64_t results, error, inputs, progress;   /* payload numbers; 0: none */
   int64_t started_at_us;         /* first start */
@@ -40,6 +44,9 @@ typedef struct tk_chunk {
   tk_step steps[TK_CHUNK_STEPS];
   bool dirty;
 } tk_chunk;
+
+/* A signal that came before a step waits for it. Its payload's number is its own: they rise in order of arrival. */
+typedef struct tk_signal { uint64_t payload; tk_slice name; } tk_signal;
 
 typedef struct tk_task tk_task;
 /* Loads chunk `index` of `task` into its arena; a chunk that was never written is zeroes. NULL on failure (the loader keeps the error). */
@@ -60,6 +67,7 @@ struct tk_task {
   uint32_t held;                 /* ready steps with TK_STEP_F_HELD */
   uint32_t held_from;            /* no held step has a lower index */
   uint32_t failed;               /* steps in error without continue, and cancelled steps */
+  uint32_t signals;              /* signals that came before a step waits for them */
   uint32_t sweeps;               /* events to itself that are still in the inbox (cursors) */
   uint64_t last_log;             /* number of its newest log record; 0: none */
   uint64_t results;              /* payload of a task resolved as a whole; 0: none */
@@ -71,9 +79,11 @@ struct tk_task {
   tk_chunk **chunks;             /* chunk_count pointers, NULL: not loaded */
   uint32_t chunk_count;
   bool created, dirty;           /* made / changed in this turn */
+  tk_signal *kept;               /* the kept signals, oldest first, once they were needed; `signals` of them */
   void *log_head, *log_tail;     /* this turn's log entries (tk_log_entry), in order */
   uint32_t log_count;
   tk_chunk_loader load_chunk;
+  tk_signal *(*load_signals)(void *context, tk_task *task);   /* `signals` of them, oldest first; never NULL */
   void *load_context;
 };
 

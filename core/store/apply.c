@@ -173,6 +173,12 @@ static void write_rows(writer *w) {
     key.size = 32;
     put(w, TK_TABLE_IDENTITY, &key, tk_write_identity(buf, tk_key_slice(&key), c->identities.items[i]), 0);
   }
+  for (size_t i = 0; i < c->signals.count && !w->rc; i++) {
+    const tk_signal_change *change = &c->signals.items[i];
+    tk_key key = tk_key_u64_u64(change->task_no, change->signal.payload);
+    if (change->taken) del(w, TK_TABLE_SIGNALS, &key);
+    else put(w, TK_TABLE_SIGNALS, &key, tk_write_bytes(buf, tk_key_slice(&key), change->signal.name), 0);
+  }
   for (size_t i = 0; i < c->annotations.count && !w->rc; i++) {
     tk_key key = tk_key_annotation(c->annotations.items[i].task_no, c->annotations.items[i].name);
     put(w, TK_TABLE_ANNOTATIONS, &key, tk_write_annotation(buf, tk_key_slice(&key), &c->annotations.items[i]), 0);

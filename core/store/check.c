@@ -291,6 +291,17 @@ static void check_identity(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "an identity points to task number %llu, which is not there", NO(row.task_no));
 }
 
+static void check_signal(tk_check *c, tk_slice key, tk_slice record) {
+  tk_slice name;
+  if (key.size != 16 || !tk_read_slice(key, record, &name)) {
+    tk_check_say(c, "a kept signal is damaged");
+    return;
+  }
+  uint64_t task_no = tk_get_u64be(key.data);
+  tk_check_refer(c, tk_get_u64be(key.data + 8), task_no);
+  if (!task_there(c, task_no)) tk_check_say(c, "a kept signal is of task number %llu, which is not there", NO(task_no));
+}
+
 static void check_annotation(tk_check *c, tk_slice key, tk_slice record) {
   tk_annotation annotation;
   if (!tk_read_annotation(key, record, &annotation)) tk_check_say(c, "an annotation is damaged");
@@ -327,6 +338,7 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_CLAIMS, check_claims);
   walk(c, TK_TABLE_INBOX, check_inbox);
   walk(c, TK_TABLE_NOTICES, check_notice);
+  walk(c, TK_TABLE_SIGNALS, check_signal);
   walk(c, TK_TABLE_TASKS, tk_check_task);
   check_payload_use(c);
   walk(c, TK_TABLE_CHUNKS, check_chunk);

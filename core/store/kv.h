@@ -1,20 +1,37 @@
 /* An ordered key-value engine as the store needs it: transactions over a fixed set of tables, keys in memcmp order.
  * One file per engine (kv_lmdb.c, kv_memory.c); everything above this line knows neither.
  *
- * Threads: one write transaction at a time, by one thread; read transactions by any thread, each belongs to the thread that
- * uses it.
- * Results: 0, TK_KV_ABSENT, TK_KV_GROW, or a negative TK_E_* with err filled.
- * Values and keys handed out are borrowed: in a read transaction until it ends, in a write transaction until the next put,
- * del or end. */
+ * Threads: one write transaction at a time, by one thread; read transactions by any thread, each belongs to the thread that uses
+ * it. Results: 0, TK_KV_ABSENT, TK_KV_GROW, or a negative TK_E_* with err filled. Values and keys handed out are borrowed: in a
+ * read transaction until it ends, in a write transaction until the next put, del or end. */
 #ifndef TK_STORE_KV_H
 #define TK_STORE_KV_H
 #include "store/store.h"
 
-typedef enum tk_table {           /* names in tk_table_name; what is in each: records.h */
-  TK_TABLE_META, TK_TABLE_IDS, TK_TABLE_TASKS, TK_TABLE_CHUNKS, TK_TABLE_INFO, TK_TABLE_PAYLOADS, TK_TABLE_LOG, TK_TABLE_READY,
-  TK_TABLE_TIMERS, TK_TABLE_INBOX, TK_TABLE_CLAIMS, TK_TABLE_NOTICES, TK_TABLE_IDENTITY, TK_TABLE_ANNOTATIONS, TK_TABLE_NAMES,
-  TK_TABLE_NAME_NUMBERS, TK_TABLE_DEFINITIONS, TK_TABLE_DEFINITION_HASHES, TK_TABLE_DEFINITION_CURRENT, TK_TABLE_SOURCES,
-  TK_TABLE_PROCESSES, TK_TABLE_COUNT
+typedef enum tk_table { /* names in tk_table_name; what is in each: records.h */
+                        TK_TABLE_META,
+                        TK_TABLE_IDS,
+                        TK_TABLE_TASKS,
+                        TK_TABLE_CHUNKS,
+                        TK_TABLE_INFO,
+                        TK_TABLE_PAYLOADS,
+                        TK_TABLE_LOG,
+                        TK_TABLE_READY,
+                        TK_TABLE_TIMERS,
+                        TK_TABLE_INBOX,
+                        TK_TABLE_CLAIMS,
+                        TK_TABLE_NOTICES,
+                        TK_TABLE_IDENTITY,
+                        TK_TABLE_ANNOTATIONS,
+                        TK_TABLE_SIGNALS,
+                        TK_TABLE_NAMES,
+                        TK_TABLE_NAME_NUMBERS,
+                        TK_TABLE_DEFINITIONS,
+                        TK_TABLE_DEFINITION_HASHES,
+                        TK_TABLE_DEFINITION_CURRENT,
+                        TK_TABLE_SOURCES,
+                        TK_TABLE_PROCESSES,
+                        TK_TABLE_COUNT
 } tk_table;
 
 enum { TK_KV_ABSENT = 1, TK_KV_GROW = 2 };
@@ -41,8 +58,8 @@ struct tk_kv_ops {
   int (*del)(tk_kv_txn *txn, tk_table table, tk_slice key, tk_err *err);
   int (*cursor)(tk_kv_txn *txn, tk_table table, tk_kv_cursor **out, tk_err *err);
   void (*cursor_close)(tk_kv_cursor *cursor);   /* before its transaction ends */
-  /* AT_LEAST seeks the first key >= *key. After a put or del in the same transaction only FIRST, LAST and AT_LEAST are
-   * defined. */
+  /* AT_LEAST seeks the first key >= *key. After a put or del in the same transaction only FIRST, LAST and AT_LEAST are defined.
+   */
   int (*move)(tk_kv_cursor *cursor, tk_kv_move move, tk_slice *key, tk_slice *value, tk_err *err);
   int (*count)(tk_kv_txn *txn, tk_table table, uint64_t *entries, tk_err *err);
   int (*stats)(tk_kv *kv, tk_store_stats *out, tk_err *err);

@@ -45,11 +45,38 @@ static tk_chunk *load_chunk(void *context, tk_task *task, uint32_t index) {
   return chunk;
 }
 
+/* As many as the header says: the store's own check finds it when they are not there, and apply refuses to write. */
+static tk_signal *load_signals(void *context, tk_task *task) {
+  tk_store *store = context;
+  tk_signal *list = TK_ARENA_ARRAY(store->arena, tk_signal, task->signals + 1);
+  tk_kv_cursor *cursor;
+  tk_key from = tk_key_u64(task->no);
+  tk_slice key = tk_key_slice(&from), record;
+  tk_err err;
+  uint32_t count = 0;
+  int rc = tk_kv_cursor_open(store->txn, TK_TABLE_SIGNALS, &cursor, &err);
+  if (rc == 0) {
+    rc = tk_kv_step(cursor, TK_KV_AT_LEAST, &key, &record, &err);
+    for (; !rc && count < task->signals && key.size == 16 && tk_get_u64be(key.data) == task->no;
+         rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, &err)) {
+      tk_slice name;
+      if (!tk_read_slice(key, record, &name)) break;
+      list[count++] = (tk_signal){tk_get_u64be(key.data + 8), tk_arena_copy(store->arena, name)};
+    }
+    tk_kv_cursor_close(cursor);
+  }
+  if (count < task->signals && !store->fault.code)
+    tk_err_set(&store->fault, TK_E_CORRUPT, "the kept signals of task number %llu are not all there",
+               (unsigned long long)task->no);
+  return list;
+}
+
 tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err) {
   tk_task *task = tk_map_get(&store->tasks, task_no);
   if (task) return task;
   if (tk_store_read_task(store->txn, store->arena, task_no, store->lookup, store->lookup_context, &task, err)) return NULL;
   task->load_chunk = load_chunk;
+  task->load_signals = load_signals;
   task->load_context = store;
   tk_map_put(&store->tasks, task_no, task);
   return task;

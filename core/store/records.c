@@ -61,6 +61,14 @@ tk_key tk_key_timer(const tk_timer *timer) {
   return key;
 }
 
+tk_key tk_key_u64_u64(uint64_t n, uint64_t m) {
+  tk_key k;
+  tk_put_u64be(k.bytes, n);
+  tk_put_u64be(k.bytes + 8, m);
+  k.size = 16;
+  return k;
+}
+
 tk_key tk_key_annotation(uint64_t task_no, tk_slice name) {
   tk_key key;
   size_t kept = name.size < ANNOTATION_NAME_KEPT ? name.size : ANNOTATION_NAME_KEPT;

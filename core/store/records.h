@@ -12,6 +12,7 @@
  *   timers           due u64, task u64, step u32 -> kind    inbox        number u64 -> event
  *   claims           process u32, turn u64 -> claims of that turn
  *   notices          process u32, number u64 -> notice      identity     hash[32] -> task number, created at
+ *   signals          task number u64, payload number u64 -> name (kept until a step takes it)
  *   annotations      tk_key_annotation -> name, JSON        names        number u32 -> text; name_numbers: text -> number
  *   definitions      number u32 -> definition               definition_hashes   hash[32] -> number
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
@@ -58,6 +59,7 @@ static inline tk_key tk_key_u32_u64(uint32_t n, uint64_t m) {
 }
 tk_key tk_key_meta(void);
 tk_key tk_key_mark(const uint8_t incarnation[16]);
+tk_key tk_key_u64_u64(uint64_t n, uint64_t m);
 tk_key tk_key_ready(const tk_ready *ready);
 tk_key tk_key_timer(const tk_timer *timer);
 /* Task number u64, the name's first 64 bytes, and a hash of the rest of a longer one. */

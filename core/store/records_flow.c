@@ -101,6 +101,8 @@ tk_slice tk_write_inbox(tk_buf *buf, tk_slice key, const tk_event *event) {
   tk_buf_varint(buf, event->step);
   tk_buf_varint(buf, event->attempt);
   tk_buf_varint(buf, event->cursor);
+  tk_buf_u8(buf, event->end);
+  tk_buf_varint(buf, event->branch);
   tk_buf_svarint(buf, event->delay_us);
   tk_buf_svarint(buf, event->due_us);
   tk_buf_bytes(buf, event->step_name);
@@ -123,6 +125,8 @@ bool tk_read_inbox(tk_slice key, tk_slice record, tk_event *out) {
   out->step = tk_dec_u32(&r);
   out->attempt = tk_dec_u32(&r);
   out->cursor = tk_dec_u32(&r);
+  out->end = tk_dec_below(&r, TK_DEP_RECOVERED + 1);
+  out->branch = tk_dec_u32(&r);
   out->delay_us = tk_read_svarint(&r);
   out->due_us = tk_read_svarint(&r);
   out->step_name = tk_read_bytes(&r);

@@ -9,9 +9,10 @@
 
 enum {                            /* which fields of a header differ from their usual value (zero; attempt: one) */
   HAS_STARTED = 1, HAS_COMPLETED = 2, HAS_OPEN = 4, HAS_ACTIVE = 8, HAS_RUNNING = 16, HAS_PRIORITY = 32, HAS_FAILED = 64,
-  HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096
+  HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096,
+  HAS_SIGNALS = 8192
 };
-#define TASK_MASK_END 8192
+#define TASK_MASK_END 16384
 
 /* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
  * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
@@ -19,12 +20,12 @@ enum {                            /* which fields of a header differ from their 
 enum {
   HAS_ATTEMPTS = 1, HAS_READY_AT = 2, HAS_STARTED_AT = 4, HAS_COMPLETED_AT = 8, HAS_RESULTS = 16, HAS_MET = 32, HAS_OWNER = 64,
   HAS_LAST_ATTEMPTED = 128, HAS_FAILURES = 256, HAS_ERROR = 512, HAS_DUE_AT = 1024, HAS_WAITING_FOR = 2048, HAS_FLAGS = 4096,
-  HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536
+  HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536, HAS_UNMET = 131072, HAS_FAILED_DEPS = 262144
 };
-#define STEP_MASK_END 131072
+#define STEP_MASK_END 524288
 #define STEP_FLAGS_END 256
 
-_Static_assert(sizeof(tk_step) == 104, "a new field of a step needs a place in its record");
+_Static_assert(sizeof(tk_step) == 112, "a new field of a step needs a place in its record");
 
 static uint32_t step_mask(const tk_step *step) {
   return (step->attempts ? HAS_ATTEMPTS : 0) | (step->ready_at_us ? HAS_READY_AT : 0) |
@@ -33,7 +34,8 @@ static uint32_t step_mask(const tk_step *step) {
          (step->last_attempted_at_us != step->started_at_us ? HAS_LAST_ATTEMPTED : 0) | (step->failures ? HAS_FAILURES : 0) |
          (step->error ? HAS_ERROR : 0) | (step->due_us ? HAS_DUE_AT : 0) | (step->waiting_for ? HAS_WAITING_FOR : 0) |
          (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) | (step->progress ? HAS_PROGRESS : 0) |
-         (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0);
+         (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0) | (step->unmet ? HAS_UNMET : 0) |
+         (step->failed_deps ? HAS_FAILED_DEPS : 0);
 }
 
 /* What the time after it is measured from. */
@@ -67,6 +69,8 @@ static uint8_t *put_step(uint8_t *at, const tk_step *step, int64_t created_at_us
   if (mask & HAS_PROGRESS) at = tk_enc(at, step->progress);
   if (mask & HAS_LOSSES) at = tk_enc(at, step->losses);
   if (mask & HAS_DELAY) at = tk_enc_difference(at, step->delay_us, 0);
+  if (mask & HAS_UNMET) at = tk_enc(at, step->unmet);
+  if (mask & HAS_FAILED_DEPS) at = tk_enc(at, step->failed_deps);
   return at;
 }
 
@@ -96,6 +100,8 @@ static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us) {
   if (mask & HAS_PROGRESS) step->progress = tk_dec(r);
   if (mask & HAS_LOSSES) step->losses = tk_dec_u32(r);
   if (mask & HAS_DELAY) step->delay_us = tk_dec_difference(r, 0);
+  if (mask & HAS_UNMET) step->unmet = tk_dec_u32(r);
+  if (mask & HAS_FAILED_DEPS) step->failed_deps = tk_dec_u32(r);
 }
 
 static const tk_step untouched_step;
@@ -126,7 +132,8 @@ static uint32_t task_mask(const tk_task *task) {
          (task->active ? HAS_ACTIVE : 0) | (task->running ? HAS_RUNNING : 0) | (task->priority ? HAS_PRIORITY : 0) |
          (task->failed ? HAS_FAILED : 0) | (task->due_us || task->due_kind ? HAS_DUE : 0) |
          (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) |
-         (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0);
+         (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0) |
+         (task->signals ? HAS_SIGNALS : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
@@ -160,6 +167,7 @@ tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t 
   if (mask & HAS_SWEEPS) at = tk_enc(at, task->sweeps);
   if (mask & HAS_RESULTS_OF_TASK) at = tk_enc(at, task->results);
   if (mask & HAS_PAUSED_FROM) *at++ = task->paused_from;
+  if (mask & HAS_SIGNALS) at = tk_enc(at, task->signals);
   if (task->chunk_count && task->chunks[0]) {
     uint32_t steps = task->graph->step_count;
     at = put_chunk(at, task->chunks[0], steps < TK_CHUNK_STEPS ? steps : TK_CHUNK_STEPS, task->created_at_us);
@@ -206,6 +214,7 @@ static void get_task(tk_reader *r, tk_task *task) {
   if (mask & HAS_SWEEPS) task->sweeps = tk_dec_u32(r);
   if (mask & HAS_RESULTS_OF_TASK) task->results = tk_dec(r);
   if (mask & HAS_PAUSED_FROM) task->paused_from = tk_dec_below(r, TK_TASK_STATUS_COUNT);
+  if (mask & HAS_SIGNALS) task->signals = tk_dec_u32(r);
 }
 
 bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count) {

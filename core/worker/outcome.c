@@ -115,6 +115,18 @@ static int64_t seconds_at(lua_State *co, int at, int64_t fallback) {
   return seconds > 9.0e12 ? INT64_C(9000000000000000000) : (int64_t)(seconds * 1e6 + 0.5);
 }
 
+/* Behind the inputs of an answer: the branch to take (1-based) and its name as JSON, the end of a sleep, or false: the step is skipped. */
+static void read_answer(lua_State *co, int at, tk_arena *arena, tk_event *event) {
+  event->ask_skip = lua_type(co, at) == LUA_TBOOLEAN && !lua_toboolean(co, at);
+  event->due_us = seconds_at(co, at, 0);
+  if (lua_type(co, at + 1) != LUA_TSTRING) return;
+  tk_slice name;
+  name.data = lua_tolstring(co, at + 1, &name.size);
+  event->name = tk_arena_copy(arena, name);
+  event->cursor = (uint32_t)lua_tointeger(co, at) - 1;
+  event->due_us = 0;
+}
+
 void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   static const struct { const char *word; uint8_t type; } kinds[] = {
     {"done", TK_EV_STEP_DONE}, {"failed", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED},
@@ -124,7 +136,8 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (strcmp(word, kinds[i].word) == 0) type = kinds[i].type;
   bool has_text = lua_type(co, at + 1) == LUA_TSTRING;
-  if (type == TK_EV_NONE || (type != TK_EV_STEP_SNOOZED && !has_text)) {
+  bool needs_text = type != TK_EV_STEP_SNOOZED && type != TK_EV_ASK_DONE;
+  if (type == TK_EV_NONE || (needs_text && !has_text)) {
     tk_outcome_post_error(fiber, "the step runner gave no outcome", SIZE_MAX);
     return;
   }
@@ -132,11 +145,12 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   tk_event *event = tk_worker_event(fiber->worker, fiber->run, type, &arena);
   if (type == TK_EV_STEP_SNOOZED) {
     event->delay_us = seconds_at(co, at + 1, 0);
-  } else {
+  } else if (has_text) {
     tk_slice text;
     text.data = lua_tolstring(co, at + 1, &text.size);
     event->data = tk_arena_copy(arena, text);
   }
+  if (type == TK_EV_ASK_DONE) read_answer(co, at + 2, arena, event);
   if (type == TK_EV_STEP_FAILED) {
     event->retryable = lua_toboolean(co, at + 2);
     event->delay_us = seconds_at(co, at + 3, -1);

@@ -9,6 +9,7 @@ local retry = require "tasker.retry"
 local schema = require "tasker.schema"
 local semver = require "tasker.semver"
 local step_handlers = require "tasker.step_handlers"
+local step_kinds = require "tasker.step_kinds"
 local suggest = require "tasker.suggest"
 
 local handler = {}
@@ -29,6 +30,10 @@ local STEP_FIELDS = {
   inputs = "any", handler = "string", config = "any", dependent_system = "string", queue = "string", on_error = "string",
 }
 
+for name, types in pairs(step_kinds.FIELDS) do
+  STEP_FIELDS[name] = types
+end
+
 local function set_of(names)
   local set = {}
   for name in names:gmatch("%S+") do
@@ -40,8 +45,8 @@ end
 -- Fields of later versions of the interface.
 local LATER_HANDLER_FIELDS = set_of [[schedule compensate limits states initial on_failure on_retry on_exhausted
   on_recovered]]
-local LATER_STEP_FIELDS = set_of [[when switch cases default map max_parallel max_failures child context on_child_error
-  sleep signal on_timeout approval on_reject notify join compensate compensate_on limits results_schema inputs_schema
+local LATER_STEP_FIELDS = set_of [[map max_parallel max_failures child context on_child_error
+  approval on_reject notify compensate compensate_on limits results_schema inputs_schema
   on_invalid on_failure on_retry on_exhausted on_recovered]]
 
 -- ---- Refusing ----
@@ -107,16 +112,6 @@ end
 
 -- ---- Steps ----
 
-local function check_code(given, where)
-  if given.run and given.handler then
-    refuse(where, "has both 'run' and 'handler'; a step has exactly one")
-  elseif not given.run and not given.handler then
-    refuse(where, "has no 'run': a step needs a function or a 'handler'")
-  elseif given.config ~= nil and not given.handler then
-    refuse_field(where, "config", "is for a step with 'handler'")
-  end
-end
-
 local function encode_field(value, field, where)
   local text, err = core.encode(value)
   if not text then
@@ -167,16 +162,16 @@ local function dependencies_of(given, where)
   return list
 end
 
-local function timeout_of(given)
+local function timeout_of(given, kind)
   if given.timeout == nil then
-    return DEFAULT_TIMEOUT_SECONDS
+    return (kind == "run" or kind == "handler") and DEFAULT_TIMEOUT_SECONDS or nil
   end
   return given.timeout or nil
 end
 
 local function new_step(given, index, common_retry, where)
   check_fields(given, STEP_FIELDS, LATER_STEP_FIELDS, where)
-  check_code(given, where)
+  local kind = step_kinds.kind_of(given, function(format, ...) refuse(where, format, ...) end)
   check_value(given, "timeout", not_timeout, where)
   check_value(given, "heartbeat_timeout", not_timeout, where)
   check_value(given, "queue", check.not_name, where)
@@ -191,12 +186,13 @@ local function new_step(given, index, common_retry, where)
   local step = {
     index = index, name = given.name, description = given.description, queue = given.queue,
     dependent_system = given.dependent_system, handler = given.handler,
-    run = given.run or bind_step_handler(given, where),
-    timeout = timeout_of(given), heartbeat_timeout = given.heartbeat_timeout or nil,
+    run = given.run or (given.handler and bind_step_handler(given, where)) or nil,
+    timeout = timeout_of(given, kind), heartbeat_timeout = given.heartbeat_timeout or nil,
     skippable = given.skippable == true, retryable = given.retryable ~= false,
     continue = given.on_error == "continue",
     depends_on = dependencies_of(given, where),
   }
+  step_kinds.read(step, given, kind, failer(where))
   step.retry, step.strategy, step.strategy_name = retry.resolve(given.retry, common_retry)
   if given.handler then
     step.config = given.config == nil and {} or given.config
@@ -234,6 +230,10 @@ local function name_steps(given_steps, where)
 end
 
 local function link_steps(steps, index_of, chain, where)
+  local function at(step)
+    return ("%s step '%s':"):format(where, step.name)
+  end
+  step_kinds.link_cases(steps, index_of, function(step, field, ...) refuse_field(at(step), field, ...) end)
   for i, step in ipairs(steps) do
     if not step.depends_on then
       step.depends_on = chain and i > 1 and { steps[i - 1].name } or {}
@@ -242,12 +242,13 @@ local function link_steps(steps, index_of, chain, where)
     for k, name in ipairs(step.depends_on) do
       local dependency = index_of[name]
       if not dependency then
-        refuse_field(("%s step '%s':"):format(where, step.name), "depends_on", "names no step: %s%s", check.show(name),
+        refuse_field(at(step), "depends_on", "names no step: %s%s", check.show(name),
           suggest.hint(name, index_of))
       end
       step.deps[k] = dependency
     end
     table.sort(step.deps)
+    step_kinds.check_join_count(step, failer(at(step)))
   end
   local cycle = graph.find_cycle(steps)
   if cycle then
@@ -321,11 +322,22 @@ local function build(given)
   return setmetatable(self, Handler)
 end
 
+local function cases_of(step)
+  local cases = {}
+  for _, case in ipairs(step.cases) do
+    cases[case.name] = case.steps
+  end
+  return cases
+end
+
 local function describe_step(step)
   return {
     name = step.name, description = step.description, dependent_system = step.dependent_system, queue = step.queue,
     depends_on = #step.depends_on > 0 and step.depends_on or nil, handler = step.handler, config = step.config,
     skippable = step.skippable or nil, inputs = step.inputs, asks_inputs = step.ask and true or nil,
+    kind = step.kind ~= "run" and step.kind or nil, when = step.when and true or nil,
+    cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
+    join = step.join ~= "all" and (step.join_count or step.join) or nil,
     backoff = step.strategy_name,
   }
 end
@@ -367,13 +379,15 @@ function handler.is_handler(value)
 end
 
 local function core_step(step)
-  return {
+  local out = {
     name = step.name, deps = step.deps, queue = step.queue, timeout = step.timeout,
     heartbeat_timeout = step.heartbeat_timeout, skippable = step.skippable, retryable = step.retryable,
     continue = step.continue, retry = step.retry,
     -- Fixed inputs are asked for too: so they are kept with the task, as what the step got.
-    ask = step.ask ~= nil or step.inputs_text ~= nil,
+    ask = step_kinds.asks(step),
   }
+  step_kinds.describe(out, step)
+  return out
 end
 
 --- The definition as the core takes it.

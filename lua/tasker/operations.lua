@@ -112,6 +112,26 @@ local function retry(self, id, options)
   return perform(self, { type = "retry", id = id, step = step }, audit_of(reason, "app:retry"))
 end
 
+--- Sends a signal: to the step that waits for it, or kept until one does.
+-- @string id
+-- @string name
+-- @param[opt] payload any JSON value: the step's results
+-- @treturn table|nil the task
+-- @return err
+local function signal(self, id, name, payload)
+  check.type(id, "string", "app:signal: the id", 2)
+  check.type(name, "string", "app:signal: the name", 2)
+  local wanted = check.not_name(name)
+  if wanted then
+    return errors.invalid("app:signal: the name must be %s, not %s", wanted, check.show(name))
+  end
+  local data, err = core.encode(payload)
+  if not data then
+    return errors.invalid("app:signal: the payload: %s", err.message)
+  end
+  return perform(self, { type = "signal", id = id, name = name, data = data }, false)
+end
+
 --- Settles a step as a person who knows its outcome; without a step, the whole task.
 -- @string id
 -- @string[opt] step
@@ -158,7 +178,7 @@ end
 -- @tab App
 function operations.install(App)
   App.cancel, App.pause, App.resume, App.retry = cancel, pause, resume, retry
-  App.resolve, App.annotate = resolve, annotate
+  App.resolve, App.annotate, App.signal = resolve, annotate, signal
 end
 
 return operations

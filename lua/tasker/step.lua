@@ -4,7 +4,9 @@
 local core = require "tasker.core"
 local backoff = require "tasker.backoff"
 local errors = require "tasker.errors"
+local step_kinds = require "tasker.step_kinds"
 local step_view = require "tasker.step_view"
+local time = require "tasker.time"
 
 local step = {}
 
@@ -159,21 +161,46 @@ local function outcome(run, definition, view, value, err)
   return "done", text
 end
 
--- A value that only Lua can give, asked before the step starts.
-local function answer(run, definition)
-  if not definition.ask then
-    return "answer", definition.inputs_text or "null"
+-- When a function-valued sleep ends, in epoch seconds.
+local function sleep_until(value)
+  if type(value) == "number" and value >= 0 and value < math.huge then
+    return core.now() + value
   end
-  local ok, value = xpcall(definition.ask, on_error, step_view.task(run))
-  local text, why
-  if ok then
-    text, why = encode(value)
-    if text then
-      return "answer", text
+  local at = type(value) == "string" and time.parse(value)
+  return at or error({ message = ("sleep: %s is no number of seconds and no RFC 3339 time"):format(tostring(value)) }, 0)
+end
+
+-- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), a branch and its name, or a time.
+local function tell(definition, task)
+  if definition.when and not definition.when(task) then
+    return nil, false
+  end
+  local inputs = definition.inputs_text
+  if definition.ask then
+    local why
+    inputs, why = encode(definition.ask(task))
+    if not inputs then
+      error({ message = "inputs: " .. why.message }, 0)
     end
-    return "ask_failed", encode_error(errors.kept({ message = "inputs: " .. why.message, retryable = false }))
   end
-  local kept = getmetatable(value) == Raised and errors.kept(value.value, value.traceback) or errors.kept(value)
+  if definition.switch then
+    local index, name = step_kinds.branch(definition, definition.switch(task))
+    if not index then
+      error({ message = name }, 0)
+    end
+    return inputs, index, json_encode(name)
+  elseif definition.sleep_function then
+    return inputs, sleep_until(definition.sleep_function(task))
+  end
+  return inputs
+end
+
+local function answer(run, definition)
+  local ok, inputs, what, name = xpcall(tell, on_error, definition, step_view.task(run))
+  if ok then
+    return "answer", inputs, what, name
+  end
+  local kept = getmetatable(inputs) == Raised and errors.kept(inputs.value, inputs.traceback) or errors.kept(inputs)
   kept.retryable = false
   return "ask_failed", encode_error(kept)
 end

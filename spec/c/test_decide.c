@@ -1,10 +1,12 @@
 /* decide as text tables: a graph, then lines of `event => what is true after it`. One task, no store; the harness keeps timers
  * and the inbox.
  *
- * graph:   steps as  name[<dep,dep][!flag...]  flags: skip cont ask once limitN lostN;  task: max=N timeout=N
- * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x | answer x
- * | deny x | tick N | cancel [x] | pause | resume | retry [x] | resolve [x] | stale x results: task=STATUS x=STATUS x.wait=timer
- * x.held=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
+ * graph:   steps as  name[<dep,dep][!flag...]  task: max=N timeout=N
+ *          flags: skip cont ask once limitN lostN any joinN alldone sleepN sig (waits for the signal of its own name) withinN
+ * completes case:NAME:step events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N |
+ * release x | lost x | answer x [no] [case=N] [until=N] | deny x | signal name | tick N | cancel [x] | pause | resume | retry [x]
+ * | resolve [x] | stale x results: task=STATUS x=STATUS x.wait=timer x.held=1 log=KIND,KIND... (all of this event's log) refused
+ * fenced not (claim) */
 #include "base/alloc.h"
 #include "model/decide.h"
 #include "test.h"
@@ -26,11 +28,38 @@ static bool task_rows[64], step_rows[64];   /* which rows of the transition tabl
 
 /* ---- Building graphs from text ---- */
 
-static void parse_flag(tk_graph_step *step, const char *flag) {
+typedef struct case_text { tk_graph_step *step; const char *name, *target; } case_text;
+static case_text cases_found[16];
+static int case_count;
+
+/* case:NAME:step, resolved once all steps are known. */
+static void parse_case(world *w, tk_graph_step *step, const char *flag) {
+  char *text = (char *)tk_arena_copy(&w->arena, tk_slice_of(flag, strlen(flag) + 1)).data, *save;
+  step->kind = TK_KIND_SWITCH;
+  step->flags |= TK_GRAPH_ASK;
+  strtok_r(text, ":", &save);
+  cases_found[case_count].step = step;
+  cases_found[case_count].name = strtok_r(NULL, ":", &save);
+  cases_found[case_count++].target = strtok_r(NULL, ":", &save);
+}
+
+static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
+  if (strncmp(flag, "case:", 5) == 0) {
+    parse_case(w, step, flag);
+    return;
+  }
   if (strcmp(flag, "skip") == 0) step->flags |= TK_GRAPH_SKIPPABLE;
   else if (strcmp(flag, "cont") == 0) step->flags |= TK_GRAPH_CONTINUE;
   else if (strcmp(flag, "ask") == 0) step->flags |= TK_GRAPH_ASK;
   else if (strcmp(flag, "once") == 0) step->flags &= ~(uint32_t)TK_GRAPH_RETRYABLE;
+  else if (strcmp(flag, "any") == 0) step->join = TK_JOIN_COUNT, step->join_count = 1;
+  else if (strncmp(flag, "join", 4) == 0) step->join = TK_JOIN_COUNT, step->join_count = (uint32_t)atoi(flag + 4);
+  else if (strcmp(flag, "alldone") == 0) step->join = TK_JOIN_ALL_DONE;
+  else if (strcmp(flag, "sig") == 0) step->kind = TK_KIND_SIGNAL, step->signal = step->name;
+  else if (strncmp(flag, "within", 6) == 0) step->timeout_us = atoi(flag + 6) * 1000000LL;
+  else if (strcmp(flag, "completes") == 0) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
+  else if (strcmp(flag, "sleepasked") == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = -1, step->flags |= TK_GRAPH_ASK;
+  else if (strncmp(flag, "sleep", 5) == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = atoi(flag + 5) * 1000000LL;
   else if (strncmp(flag, "limit", 5) == 0) step->retry.limit = (uint32_t)atoi(flag + 5);
   else if (strncmp(flag, "lost", 4) == 0) step->retry.lost_limit = (uint32_t)atoi(flag + 4);
   else abort();
@@ -55,19 +84,30 @@ static void parse_step(world *w, tk_graph *g, tk_graph_step *steps, char *word) 
   step->deps = dep;
   for (char *d = deps ? strtok_r(deps, ",", &save) : NULL; d; d = strtok_r(NULL, ",", &save))
     dep[step->dep_count++] = index_of(steps, g->step_count, d);
-  for (char *f = flags ? strtok_r(flags, "!", &save) : NULL; f; f = strtok_r(NULL, "!", &save)) parse_flag(step, f);
+  for (char *f = flags ? strtok_r(flags, "!", &save) : NULL; f; f = strtok_r(NULL, "!", &save)) parse_flag(w, step, f);
   g->step_count++;
 }
 
 static void build(world *w, const char *text) {
-  tk_graph g = {.ns = tk_slice_str("t"), .name = tk_slice_str("t"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
-  tk_graph_step steps[64] = {{{0}, NULL, NULL, 0, 0, 0, {0}, 0, 0, {0}, 0}};
+  tk_graph g = {
+      .ns = tk_slice_str("t"), .name = tk_slice_str("t"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
+  tk_graph_step steps[64];
+  memset(steps, 0, sizeof steps);
+  case_count = 0;
   char *copy = tk_strdup(text), *save;
   g.steps = steps;
   for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
     if (strncmp(word, "max=", 4) == 0) g.max_parallel = (uint32_t)atoi(word + 4);
     else if (strncmp(word, "timeout=", 8) == 0) g.timeout_us = atoi(word + 8) * 1000000LL;
     else parse_step(w, &g, steps, word);
+  }
+  for (int i = 0; i < case_count; i++) {
+    tk_graph_step *step = cases_found[i].step;
+    if (!step->cases) step->cases = TK_ARENA_ARRAY(&w->arena, tk_graph_case, 8);
+    tk_graph_case *c = (tk_graph_case *)&step->cases[step->case_count++];
+    uint32_t *target = TK_ARENA_ARRAY(&w->arena, uint32_t, 1);
+    *target = index_of(steps, g.step_count, cases_found[i].target);
+    *c = (tk_graph_case){tk_slice_str(cases_found[i].name), target, 1};
   }
   tk_free(copy);
   tk_err err;
@@ -93,7 +133,8 @@ static tk_decide context(world *w) {
 static void keep(world *w) {
   for (size_t i = 0; i < w->changes.untimers.count; i++)
     for (size_t k = 0; k < w->timers.count; k++)
-      if (w->timers.items[k].due_us == w->changes.untimers.items[i].due_us && w->timers.items[k].step == w->changes.untimers.items[i].step)
+      if (w->timers.items[k].due_us == w->changes.untimers.items[i].due_us &&
+          w->timers.items[k].step == w->changes.untimers.items[i].step)
         w->timers.items[k] = w->timers.items[--w->timers.count];
   for (size_t i = 0; i < w->changes.timers.count; i++) tk_list_push(&w->arena, &w->timers, w->changes.timers.items[i]);
   for (size_t i = 0; i < w->changes.inbox.count; i++) tk_list_push(&w->arena, &w->inbox, w->changes.inbox.items[i]);
@@ -114,7 +155,8 @@ static void apply(world *w, tk_event event) {
     if (tk_task_transitions[r].from == task_from && tk_task_transitions[r].to == w->task.status) task_rows[r] = true;
   for (uint32_t i = 0; i < w->graph->step_count; i++)
     for (size_t r = 0; r < tk_step_transition_count; r++)
-      if (tk_step_transitions[r].from == from[i] && tk_step_transitions[r].to == tk_task_step(&w->task, i)->status) step_rows[r] = true;
+      if (tk_step_transitions[r].from == from[i] && tk_step_transitions[r].to == tk_task_step(&w->task, i)->status)
+        step_rows[r] = true;
 }
 
 static void take_row(uint8_t from, uint8_t to, bool task) {
@@ -176,11 +218,12 @@ static void sweep_all(world *w) {
 }
 
 static int verb_type(const char *verb) {
-  static const struct { const char *name; int type; } verbs[] = {
-      {"done", TK_EV_STEP_DONE}, {"fail", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED}, {"release", TK_EV_STEP_RELEASED},
-      {"lost", TK_EV_STEP_LOST}, {"answer", TK_EV_ASK_DONE}, {"deny", TK_EV_ASK_FAILED}, {"stale", TK_EV_STEP_DONE},
-      {"beat", TK_EV_HEARTBEAT}, {"cancel", TK_EV_CANCEL}, {"pause", TK_EV_PAUSE}, {"resume", TK_EV_RESUME}, {"retry", TK_EV_RETRY},
-      {"resolve", TK_EV_RESOLVE}};
+  static const struct { const char *name; int type;
+  } verbs[] = {{"done", TK_EV_STEP_DONE},        {"fail", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED},
+               {"release", TK_EV_STEP_RELEASED}, {"lost", TK_EV_STEP_LOST},   {"answer", TK_EV_ASK_DONE},
+               {"deny", TK_EV_ASK_FAILED},       {"stale", TK_EV_STEP_DONE},  {"beat", TK_EV_HEARTBEAT},
+               {"cancel", TK_EV_CANCEL},         {"pause", TK_EV_PAUSE},      {"resume", TK_EV_RESUME},
+               {"retry", TK_EV_RETRY},           {"resolve", TK_EV_RESOLVE},  {"signal", TK_EV_SIGNAL}};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
     if (strcmp(verbs[i].name, verb) == 0) return verbs[i].type;
   fprintf(stderr, "no verb %s\n", verb);
@@ -199,7 +242,8 @@ static void run_event(world *w, char *text) {
     tick(w, atoi(words[1]));
     return;
   }
-  uint32_t index = count > 1 ? index_of(w->graph->steps, w->graph->step_count, words[1]) : TK_NO_STEP;
+  bool signal = strcmp(words[0], "signal") == 0;
+  uint32_t index = count > 1 && !signal ? index_of(w->graph->steps, w->graph->step_count, words[1]) : TK_NO_STEP;
   if (strcmp(words[0], "claim") == 0) {
     claim(w, index);
     return;
@@ -210,9 +254,13 @@ static void run_event(world *w, char *text) {
     const tk_step *step = tk_task_step(&w->task, index);
     event.attempt = step->flags & TK_STEP_F_ASKING ? 0 : step->attempts;
   }
+  if (signal) event.name = tk_arena_copy(&w->arena, tk_slice_str(words[1]));
   if (strcmp(words[0], "stale") == 0) event.attempt--;
   for (int i = 2; i < count; i++) {
     if (strcmp(words[i], "perm") == 0) event.retryable = false;
+    else if (strcmp(words[i], "no") == 0) event.ask_skip = true;
+    else if (strncmp(words[i], "case=", 5) == 0) event.cursor = (uint32_t)atoi(words[i] + 5), event.name = tk_slice_str("\"c\"");
+    else if (strncmp(words[i], "until=", 6) == 0) event.due_us = w->now_us + atoi(words[i] + 6) * 1000000LL;
     else if (strncmp(words[i], "delay=", 6) == 0) event.delay_us = atoi(words[i] + 6) * 1000000LL;
     else event.delay_us = atoi(words[i]) * 1000000LL;
   }
@@ -249,7 +297,8 @@ static bool counters_true(world *w) {
     held += !!(s->flags & TK_STEP_F_HELD);
     failed += s->status == TK_STEP_CANCELLED || (s->status == TK_STEP_ERROR && !(w->graph->steps[i].flags & TK_GRAPH_CONTINUE));
   }
-  return w->task.open == open && w->task.active == active && w->task.running == running && w->task.held == held && w->task.failed == failed;
+  return w->task.open == open && w->task.active == active && w->task.running == running && w->task.held == held &&
+         w->task.failed == failed;
 }
 
 static void run_case(const char *graph, const char *script) {
@@ -315,7 +364,8 @@ TEST(an_error_that_continues_releases_its_dependents) {
   run_case(
       "a!cont b c<a,b",
       "submit\nclaim a\nfail a perm\nretry a => a=ready\nclaim a\ndone a => a=complete c=pending\nclaim b\ndone b => c=ready");
-  run_case("a!cont b c<a,b", "submit\nclaim a\nfail a perm\nresolve a => a=resolved_manually c=pending\nclaim b\ndone b => c=ready");
+  run_case("a!cont b c<a,b",
+           "submit\nclaim a\nfail a perm\nresolve a => a=resolved_manually c=pending\nclaim b\ndone b => c=ready");
 }
 
 TEST(snooze_is_no_failure) {
@@ -326,7 +376,8 @@ TEST(snooze_is_no_failure) {
 }
 
 TEST(work_given_back_is_ready_again_without_a_failure) {
-  run_case("a!limit1", "submit\nclaim a\nrelease a => a=ready log=step.released\nclaim a => a.attempts=2\ndone a => task=complete");
+  run_case("a!limit1",
+           "submit\nclaim a\nrelease a => a=ready log=step.released\nclaim a => a.attempts=2\ndone a => task=complete");
 }
 
 TEST(a_lost_attempt_does_not_count_until_its_own_limit) {
@@ -338,22 +389,26 @@ TEST(only_the_current_attempt_can_end_a_step) {
 }
 
 TEST(a_bypassed_step_is_skipped_when_its_turn_comes_and_counts_as_done) {
-  run_case("a b<a!skip c<b", "submit bypass=b => b=pending\nclaim a\ndone a => b=skipped c=ready log=step.completed,step.skipped\nclaim c\n"
-                             "done c => task=complete");
+  run_case("a b<a!skip c<b",
+           "submit bypass=b => b=pending\nclaim a\ndone a => b=skipped c=ready log=step.completed,step.skipped\nclaim c\n"
+           "done c => task=complete");
   run_case("a!skip b<a!skip", "submit bypass=a bypass=b => a=skipped b=skipped task=complete");
   run_case("a", "submit bypass=a => refused");
 }
 
 TEST(run_at_holds_the_roots_back) {
-  run_case("a", "submit run_at=60 => a=pending task=pending\ntick 59 => a=pending\ntick 1 => a=ready\nclaim a\ndone a => task=complete");
+  run_case(
+      "a",
+      "submit run_at=60 => a=pending task=pending\ntick 59 => a=pending\ntick 1 => a=ready\nclaim a\ndone a => task=complete");
   run_case("a b<a", "submit run_at=60\nresolve a => a=resolved_manually b=ready b.held=1\ntick 60 => b.held=0\nclaim b\ndone b "
                     "=> task=complete");
   run_case("a", "submit run_at=60\ncancel => task=cancelled a=cancelled\ntick 60 => a=cancelled");
 }
 
 TEST(cancel_ends_everything_and_ignores_what_still_runs) {
-  run_case("a b<a c", "submit\nclaim a\ncancel => task=cancelled a=cancelled b=cancelled c=cancelled "
-                      "log=step.cancelled,step.cancelled,step.cancelled,task.cancelled\ndone a => fenced a=cancelled\ncancel => refused");
+  run_case("a b<a c",
+           "submit\nclaim a\ncancel => task=cancelled a=cancelled b=cancelled c=cancelled "
+           "log=step.cancelled,step.cancelled,step.cancelled,task.cancelled\ndone a => fenced a=cancelled\ncancel => refused");
   run_case("a", "submit\nclaim a\nfail a\ncancel => a=cancelled\ntick 99 => a=cancelled");
 }
 
@@ -369,7 +424,8 @@ TEST(pause_lets_running_steps_finish_and_starts_nothing) {
       "a b<a c",
       "submit\nclaim a\npause => task=paused log=task.paused\nclaim c => not c.held=1\ndone a => b=ready b.held=1 task=paused\n"
       "resume => task=in_progress b.held=0 c.held=0\nclaim b\nclaim c\ndone b\ndone c => task=complete\nresume => refused");
-  run_case("a", "submit\npause\nresume => task=pending\nclaim a\npause\ndone a => task=paused a=complete\nresume => task=complete");
+  run_case("a",
+           "submit\npause\nresume => task=pending\nclaim a\npause\ndone a => task=paused a=complete\nresume => task=complete");
   run_case("a", "submit\npause\ncancel => task=cancelled");
 }
 
@@ -381,7 +437,8 @@ TEST(retry_gives_failed_steps_fresh_attempts) {
   run_case("a!limit1 b!limit1",
            "submit\nclaim a\nfail a => task=in_progress\nretry a => a=ready\nclaim a\nclaim b\nfail b\ndone a => task=error\n"
            "retry b => task=in_progress b=ready");
-  run_case("a b<a", "submit\ncancel b\ncancel a => task=error\nretry => task=pending a=ready b=pending\nclaim a\ndone a => b=ready");
+  run_case("a b<a",
+           "submit\ncancel b\ncancel a => task=error\nretry => task=pending a=ready b=pending\nclaim a\ndone a => b=ready");
 }
 
 TEST(a_person_settles_a_step_or_the_task) {
@@ -421,6 +478,54 @@ TEST(a_task_timeout_cancels_what_is_open) {
 
 TEST(a_heartbeat_of_a_running_attempt_is_kept) {
   run_case("a", "submit\nclaim a\nbeat a => a=in_progress log=\ndone a => task=complete\nbeat a => fenced");
+}
+
+TEST(a_condition_that_says_no_skips_its_branch) {
+  run_case("a b<a!ask c<b d<a,c",
+           "submit\nclaim a\ndone a => b=ready\nclaim b => b=ready\nanswer b no => b=skipped c=skipped d=ready "
+           "log=step.skipped,step.skipped\nclaim d\ndone d => task=complete");
+  run_case("a!ask b<a", "submit\nclaim a\nanswer a no => a=skipped b=skipped task=complete");
+}
+
+TEST(a_switch_takes_one_branch_and_skips_the_others) {
+  run_case("s!case:x:b!case:y:c b<s c<s d<b,c e<s",
+           "submit\nclaim s\nanswer s case=1 => s=complete b=skipped c=ready d=pending e=ready log=step.completed,"
+           "step.skipped\nclaim c\ndone c => d=ready");
+  run_case("o s!case:x:b!case:y:o2 b<o,s o2<s", "submit\nclaim o\ndone o\nclaim s\nanswer s case=1 => b=skipped o2=ready");
+}
+
+TEST(joins_of_any_a_number_and_all_done) {
+  run_case("a b c<a,b!any", "submit\nclaim a\ndone a => c=ready\nclaim c\ndone c\nclaim b\ndone b => task=complete");
+  run_case("a b c d<a,b,c!join2", "submit\nclaim a\ndone a => d=pending\nclaim b\ndone b => d=ready");
+  run_case("a!ask b!ask c<a,b!any", "submit\nclaim a\nanswer a no => c=pending\nclaim b\nanswer b no => c=skipped task=complete");
+  run_case(
+      "a b c<a,b!alldone",
+      "submit\nclaim a\nfail a perm => c=pending task=in_progress\nclaim b\ndone b => c=ready\nclaim c\ndone c => task=error");
+  run_case("a c<a!alldone", "submit\ncancel a => c=ready\nclaim c\ndone c => task=error c=complete");
+  run_case("a b c<a,b!alldone d<a",
+           "submit\nclaim a\nfail a perm\nretry a\nclaim a\ndone a => c=pending d=ready\nclaim b\ndone b => c=ready");
+}
+
+TEST(a_sleep_waits_and_no_worker_is_needed) {
+  run_case("a!sleep10 b<a",
+           "submit => a=waiting a.wait=timer log=task.created,step.waiting\ntick 9 => a=waiting\ntick 1 => a=complete b=ready");
+  run_case("a!sleepasked", "submit\nclaim a\nanswer a until=5 => a=waiting\ntick 5 => task=complete");
+  run_case("a!sleep10", "submit\ncancel => a=cancelled\ntick 10 => a=cancelled");
+  run_case("a!sleep10", "submit\nresolve a => task=complete\ntick 10 => a=resolved_manually");
+}
+
+TEST(a_signal_is_taken_whenever_it_comes) {
+  run_case("a!sig b<a",
+           "submit => a=waiting a.wait=signal\nsignal a => a=complete b=ready log=task.signalled,step.completed\nclaim b\ndone b "
+           "=> task=complete\n"
+           "signal a => refused");
+  run_case("x a<x!sig",
+           "submit\nsignal a => a=pending log=task.signalled\nsignal a\nclaim x\ndone x => a=complete task=complete");
+  run_case("a!sig!within10",
+           "submit\ntick 10 => a=error task=error log=step.failed,task.failed\nretry => a=waiting\nsignal a => task=complete");
+  run_case("a!sig!within10!completes", "submit\ntick 10 => a=complete task=complete");
+  run_case("a!sig", "submit\nsignal other => a=waiting\npause\nsignal a => a=complete task=paused\nresume => task=complete");
+  run_case("a!sig!within10", "submit\ntick 10 => task=error\nsignal a => refused");
 }
 
 /* Runs last (the harness keeps the order of the file): a row that nothing took is a rule that nobody needs or nobody tested. */

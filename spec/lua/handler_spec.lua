@@ -96,7 +96,7 @@ describe("a definition that cannot work is refused, naming handler, step and fie
     { "an unknown field", function() return with { max_paralel = 1 } end, "'max_paralel'", "did you mean 'max_parallel'" },
     { "an unknown step field", function() return with_step { dependson = "x" } end, "shop/order@1.0.0", "'charge'",
       "'dependson'", "did you mean 'depends_on'" },
-    { "a field of a later version", function() return with_step { signal = "paid" } end, "'charge'", "'signal'",
+    { "a field of a later version", function() return with_step { approval = {} } end, "'charge'", "'approval'",
       "this version has no such field" },
     { "a later handler field", function() return with { schedule = {} } end, "'schedule'", "this version has no such field" },
     { "a later retry field", function() return with_step { retry = { decide = run } } end, "'retry.decide'", "no such field" },

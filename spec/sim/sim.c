@@ -66,6 +66,47 @@ static int64_t clock_now(void *context) { return ((sim *)context)->now_us; }
 
 /* ---- Definitions ---- */
 
+static void random_kind(sim *s, tk_graph_step *step) {
+  uint32_t kind = pick(s, 100), join = pick(s, 100);
+  if (kind < 8) {
+    step->kind = TK_KIND_SLEEP;
+    step->sleep_us = chance(s, 70) ? 1000000LL * pick(s, 20) : -1;
+    if (step->sleep_us < 0) step->flags |= TK_GRAPH_ASK;
+  } else if (kind < 14) {
+    step->kind = TK_KIND_SIGNAL;
+    step->signal = step->name;
+    step->timeout_us = 1000000LL * (1 + pick(s, 30));
+    step->flags |= chance(s, 50) ? TK_GRAPH_TIMEOUT_COMPLETES : 0;
+  }
+  if (!step->dep_count) return;
+  if (join < 10) step->join = TK_JOIN_COUNT, step->join_count = 1 + pick(s, step->dep_count);
+  else if (join < 20) step->join = TK_JOIN_ALL_DONE;
+}
+
+/* Some steps choose between their dependents. */
+static void random_switches(sim *s, tk_arena *arena, tk_graph *g) {
+  for (uint32_t i = 0; i < g->step_count; i++) {
+    if (g->steps[i].kind != TK_KIND_RUN || !chance(s, 10)) continue;
+    tk_graph_case *cases = TK_ARENA_ARRAY(arena, tk_graph_case, 2);
+    for (uint32_t out = i + 1; out < g->step_count; out++) {
+      bool depends = false;
+      for (uint32_t d = 0; d < g->steps[out].dep_count; d++) depends = depends || g->steps[out].deps[d] == i;
+      tk_graph_case *c = &cases[pick(s, 2)];
+      if (!depends || c->count) continue;
+      uint32_t *target = TK_ARENA_ARRAY(arena, uint32_t, 1);
+      *target = out;
+      c->steps = target;
+      c->count = 1;
+    }
+    cases[0].name = tk_slice_str("x");
+    cases[1].name = tk_slice_str("y");
+    g->steps[i].kind = TK_KIND_SWITCH;
+    g->steps[i].flags |= TK_GRAPH_ASK;
+    g->steps[i].cases = cases;
+    g->steps[i].case_count = 2;
+  }
+}
+
 static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide) {
   char name[16];
   snprintf(name, sizeof name, "s%u", index);
@@ -79,6 +120,7 @@ static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t i
   for (uint32_t d = 0; !wide && d < index && step->dep_count < most; d++)
     if (chance(s, 200 / index + 1)) deps[step->dep_count++] = d;
   step->deps = deps;
+  random_kind(s, step);
   if (chance(s, 5)) step->queue = tk_slice_str("side");
 }
 
@@ -100,7 +142,9 @@ static void define(sim *s, uint32_t at) {
     for (uint32_t i = 0; i + 1 < g.step_count; i++) deps[i] = i;
     last->deps = deps;
     last->dep_count = g.step_count - 1;
+    last->join = TK_JOIN_ALL;
   }
+  random_switches(s, &arena, &g);
   tk_graph *built;
   tk_err err;
   if (tk_graph_build(&g, &built, &err)) fail(s, "graph: %s", err.message);
@@ -164,7 +208,8 @@ static void submit(sim *s) {
     sub.identity[1] = (uint8_t)at;
   }
   struct tk_answer answer = {0};
-  if (ask(s, s->client, (tk_event){.type = TK_EV_SUBMIT, .step = TK_NO_STEP, .submission = &sub}, &answer) || !answer.created) return;
+  if (ask(s, s->client, (tk_event){.type = TK_EV_SUBMIT, .step = TK_NO_STEP, .submission = &sub}, &answer) || !answer.created)
+    return;
   s->tasks[s->task_count] = answer.id;
   s->task_graph[s->task_count++] = at;
   say(s, "submit task %llu of h%u", (unsigned long long)answer.task_no, at);
@@ -179,6 +224,11 @@ static void operate(sim *s) {
   bool by_step = type != TK_EV_PAUSE && type != TK_EV_RESUME;
   if (by_step && chance(s, 60)) event.step = pick(s, s->graphs[s->task_graph[at]]->step_count);
   if (type == TK_EV_CANCEL && event.step == TK_NO_STEP && chance(s, 60)) return;
+  if (chance(s, 20)) {
+    event.type = TK_EV_SIGNAL;
+    event.step = TK_NO_STEP;
+    event.name = s->graphs[s->task_graph[at]]->steps[pick(s, s->graphs[s->task_graph[at]]->step_count)].name;
+  }
   int code = ask(s, s->client, event, NULL);
   say(s, "operation %u on task %u step %d: %d", type, at, (int)event.step, code);
 }
@@ -186,7 +236,8 @@ static void operate(sim *s) {
 /* ---- Processes ---- */
 
 static void start_process(sim *s, process *p) {
-  tk_engine_options options = {.clock = &(tk_clock){clock_now, s}, .manual = true, .seed = tk_rng_next(&s->rng), .shared = s->store};
+  tk_engine_options options = {
+      .clock = &(tk_clock){clock_now, s}, .manual = true, .seed = tk_rng_next(&s->rng), .shared = s->store};
   tk_err err;
   if (tk_engine_open("memory:", &options, &p->engine, &err)) {
     fail(s, "engine: %s", err.message);
@@ -239,10 +290,20 @@ static void step_process(sim *s, process *p) {
 }
 
 static tk_event random_outcome(sim *s, const tk_run_message *run) {
-  tk_event event = {.task_no = run->task_no, .step = run->step, .attempt = run->attempt, .retryable = chance(s, 85), .delay_us = -1,
+  tk_event event = {.task_no = run->task_no,
+                    .step = run->step,
+                    .attempt = run->attempt,
+                    .retryable = chance(s, 85),
+                    .delay_us = -1,
                     .data = tk_slice_str("{\"x\":1}")};
   uint32_t kind = pick(s, 100);
-  if (run->attempt == 0) event.type = kind < 90 ? TK_EV_ASK_DONE : TK_EV_ASK_FAILED;
+  if (run->attempt == 0) {
+    event.type = kind < 90 ? TK_EV_ASK_DONE : TK_EV_ASK_FAILED;
+    event.ask_skip = chance(s, 15);
+    event.cursor = pick(s, 2);
+    event.name = tk_slice_str("\"x\"");
+    event.due_us = s->now_us + 1000000LL * pick(s, 20);
+  }
   else if (kind < 70) event.type = TK_EV_STEP_DONE;
   else if (kind < 85) event.type = TK_EV_STEP_FAILED;
   else if (kind < 90) event.type = TK_EV_STEP_SNOOZED, event.delay_us = 1000000LL * pick(s, 30);
@@ -267,7 +328,8 @@ static void finish_some(sim *s, process *p, bool cleanly) {
   }
 }
 
-/* The process is gone between two commits: what it held is found and given back by another; its attempts come back later as zombies. */
+/* The process is gone between two commits: what it held is found and given back by another; its attempts come back later as
+ * zombies. */
 static void crash(sim *s, process *p, process *heir) {
   if (!p->engine || !heir->engine || p == heir) return;
   say(s, "process %d crashes with %zu attempts", (int)(p - s->processes), p->running_count);
@@ -318,6 +380,7 @@ typedef struct fold {
   uint8_t task[MAX_TASKS];
   uint8_t *step[MAX_TASKS];      /* statuses by the log */
   uint32_t *starts[MAX_TASKS];
+  bool *failed_once[MAX_TASKS];
   bool *continued[MAX_TASKS];    /* was in error with continue once: its dependents were released for good */
   bool ended[MAX_TASKS];
   uint64_t numbers[MAX_TASKS];
@@ -329,15 +392,21 @@ static int task_of(const fold *f, uint64_t no) {
   return -1;
 }
 
+/* Whether the log so far lets the step begin. A dependency that was in error counts as such for good: all_done may have begun by
+ * it. */
 static bool deps_done(const fold *f, int t, uint32_t step) {
   const tk_graph *g = f->s->graphs[f->s->task_graph[t]];
-  for (uint32_t d = 0; d < g->steps[step].dep_count; d++) {
+  uint32_t met = 0, ended = 0, count = g->steps[step].dep_count;
+  for (uint32_t d = 0; d < count; d++) {
     uint32_t dep = g->steps[step].deps[d];
     uint8_t status = f->step[t][dep];
     bool continued = (status == TK_STEP_ERROR && (g->steps[dep].flags & TK_GRAPH_CONTINUE)) || f->continued[t][dep];
-    if (status != TK_STEP_COMPLETE && status != TK_STEP_SKIPPED && status != TK_STEP_RESOLVED && !continued) return false;
+    bool done = status == TK_STEP_COMPLETE || status == TK_STEP_SKIPPED || status == TK_STEP_RESOLVED || continued;
+    met += done;
+    ended += done || status == TK_STEP_ERROR || status == TK_STEP_CANCELLED || f->failed_once[t][dep];
   }
-  return true;
+  if (g->steps[step].join == TK_JOIN_COUNT) return met >= g->steps[step].join_count;
+  return (g->steps[step].join == TK_JOIN_ALL_DONE ? ended : met) == count;
 }
 
 static void fold_step(fold *f, int t, const tk_log_event *e) {
@@ -353,13 +422,16 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
       *status = TK_STEP_IN_PROGRESS;
       break;
     case TK_LOG_STEP_COMPLETED:
-      if (*status != TK_STEP_IN_PROGRESS) fail(f->s, "task %d step %u completed while not running", t, e->step);
+      if (*status != TK_STEP_IN_PROGRESS && f->s->graphs[f->s->task_graph[t]]->steps[e->step].kind == TK_KIND_RUN)
+        fail(f->s, "task %d step %u completed while not running", t, e->step);
       *status = TK_STEP_COMPLETE;
       break;
     case TK_LOG_STEP_FAILED: *status = TK_STEP_ERROR; break;
     case TK_LOG_STEP_RETRY_SCHEDULED:
-      if (memmem(e->data.data, e->data.size, "fresh", 5) && (f->s->graphs[f->s->task_graph[t]]->steps[e->step].flags & TK_GRAPH_CONTINUE))
+      if (memmem(e->data.data, e->data.size, "fresh", 5) &&
+          (f->s->graphs[f->s->task_graph[t]]->steps[e->step].flags & TK_GRAPH_CONTINUE))
         f->continued[t][e->step] = *status == TK_STEP_ERROR;
+      f->failed_once[t][e->step] = f->failed_once[t][e->step] || memmem(e->data.data, e->data.size, "fresh", 5);
       *status = TK_STEP_WAITING;
       break;
     case TK_LOG_STEP_WAITING: *status = TK_STEP_WAITING; break;
@@ -397,8 +469,10 @@ static void compare_task(sim *s, fold *f, int t, tk_task *task) {
     const tk_step *step = tk_task_step(task, i);
     uint8_t logged = f->step[t][i];
     bool same = tk_step_final(step->status) ? logged == step->status : !tk_step_final(logged);
-    if (!same) fail(s, "task %d step %u is %s, its log says %s", t, i, tk_step_status_name(step->status), tk_step_status_name(logged));
-    if (step->attempts != f->starts[t][i]) fail(s, "task %d step %u has %u attempts, its log %u", t, i, step->attempts, f->starts[t][i]);
+    if (!same)
+      fail(s, "task %d step %u is %s, its log says %s", t, i, tk_step_status_name(step->status), tk_step_status_name(logged));
+    if (step->attempts != f->starts[t][i])
+      fail(s, "task %d step %u has %u attempts, its log %u", t, i, step->attempts, f->starts[t][i]);
     if (step->failures > task->graph->steps[i].retry.limit) fail(s, "task %d step %u failed more often than its limit", t, i);
   }
 }
@@ -418,13 +492,15 @@ static void check_promises(sim *s) {
     f.numbers[i] = tk_snap_task_no(snap, &s->tasks[i]);
     if (!f.numbers[i]) fail(s, "task %zu is lost", i);
     f.step[i] = TK_ARENA_ARRAY(&arena, uint8_t, s->graphs[s->task_graph[i]]->step_count);
+    f.failed_once[i] = TK_ARENA_ARRAY(&arena, bool, s->graphs[s->task_graph[i]]->step_count);
     f.continued[i] = TK_ARENA_ARRAY(&arena, bool, s->graphs[s->task_graph[i]]->step_count);
     f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, s->graphs[s->task_graph[i]]->step_count);
   }
   tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
   for (size_t i = 0; i < s->task_count && !*s->failure; i++) {
     tk_task *task;
-    if (tk_snap_task(snap, &arena, f.numbers[i], tk_engine_graph_lookup, s->client, &task, NULL, &err)) fail(s, "task: %s", err.message);
+    if (tk_snap_task(snap, &arena, f.numbers[i], tk_engine_graph_lookup, s->client, &task, NULL, &err))
+      fail(s, "task: %s", err.message);
     else compare_task(s, &f, (int)i, task);
   }
   tk_snap_close(snap);

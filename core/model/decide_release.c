@@ -1,0 +1,236 @@
+/* Joins: what the end of a step means to those that depend on it, and how a step begins. */
+#include "base/err.h"
+#include "model/decide_parts.h"
+
+static const tk_slice nothing = {NULL, 0};
+
+typedef enum verdict { JOIN_WAITS, JOIN_GOES, JOIN_SKIPPED } verdict;
+
+static verdict judge(const tk_graph_step *g, const tk_step *step) {
+  if (step->flags & TK_STEP_F_NOT_TAKEN) return JOIN_SKIPPED;
+  switch (g->join) {
+    case TK_JOIN_COUNT:
+      if (step->met >= g->join_count) return JOIN_GOES;
+      return g->dep_count - step->unmet < g->join_count ? JOIN_SKIPPED : JOIN_WAITS;
+    case TK_JOIN_ALL_DONE: return step->met + step->unmet + step->failed_deps >= g->dep_count ? JOIN_GOES : JOIN_WAITS;
+    default:
+      if (step->met + step->unmet < g->dep_count) return JOIN_WAITS;
+      return step->met || !g->dep_count ? JOIN_GOES : JOIN_SKIPPED;
+  }
+}
+
+void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_for, int64_t due_us, uint8_t timer_kind) {
+  tk_part_set_step(d, task, index, TK_STEP_WAITING);
+  tk_step *step = tk_task_step(task, index);
+  step->waiting_for = waiting_for;
+  step->due_us = due_us;
+  if (!due_us) return;
+  tk_timer timer = {due_us, task->no, index, timer_kind};
+  tk_list_push(d->changes->arena, &d->changes->timers, timer);
+}
+
+static int64_t after(int64_t now_us, int64_t delay_us) { return delay_us < INT64_MAX / 2 ? now_us + delay_us : INT64_MAX / 2; }
+
+static void log_waiting(tk_decide *d, tk_task *task, uint32_t index, const char *what, int64_t due_us) {
+  char at[32];
+  if (due_us) tk_time_format(due_us, at);
+  tk_part_log(d, task, TK_LOG_STEP_WAITING, index, 0, 0,
+              due_us ? tk_part_text(d, "{\"waiting_for\":\"%s\",\"until\":\"%s\"}", what, at)
+                     : tk_part_text(d, "{\"waiting_for\":\"%s\"}", what));
+}
+
+/* The payload of the oldest kept signal of that name, which is kept no more; 0: none. */
+static uint64_t take_signal(tk_decide *d, tk_task *task, tk_slice name) {
+  if (!task->signals) return 0;
+  if (!task->kept) task->kept = task->load_signals(task->load_context, task);
+  for (uint32_t i = 0; i < task->signals; i++) {
+    if (!tk_slice_eq(task->kept[i].name, name)) continue;
+    tk_signal_change change = {task->no, task->kept[i], true};
+    tk_list_push(d->changes->arena, &d->changes->signals, change);
+    memmove(&task->kept[i], &task->kept[i + 1], (--task->signals - i) * sizeof *task->kept);
+    tk_part_dirty(d, task);
+    return change.signal.payload;
+  }
+  return 0;
+}
+
+void tk_part_keep_signal(tk_decide *d, tk_task *task, tk_slice name, uint64_t payload) {
+  tk_signal *grown = TK_ARENA_ARRAY(d->changes->arena, tk_signal, task->signals + 1);
+  if (task->signals && !task->kept) task->kept = task->load_signals(task->load_context, task);
+  if (task->signals) memcpy(grown, task->kept, task->signals * sizeof *grown);
+  grown[task->signals] = (tk_signal){payload, name};
+  task->kept = grown;
+  tk_signal_change change = {task->no, grown[task->signals++], false};
+  tk_list_push(d->changes->arena, &d->changes->signals, change);
+  tk_part_dirty(d, task);
+}
+
+bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index) {
+  const tk_graph_step *g = &task->graph->steps[index];
+  uint64_t payload = take_signal(d, task, g->signal);
+  if (payload) {
+    tk_part_complete(d, task, index, payload, 0);
+    return true;
+  }
+  int64_t due_us = g->timeout_us ? after(d->now_us, g->timeout_us) : 0;
+  log_waiting(d, task, index, "signal", due_us);
+  tk_part_wait(d, task, index, TK_WAIT_SIGNAL, due_us, TK_TIMER_SIGNAL);
+  return false;
+}
+
+bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index) {
+  const tk_graph_step *g = &task->graph->steps[index];
+  bool asks = (g->flags & TK_GRAPH_ASK) && !(tk_task_step(task, index)->flags & TK_STEP_F_ASKED);
+  if (g->kind == TK_KIND_RUN || g->kind == TK_KIND_SWITCH || asks) {
+    tk_part_make_ready(d, task, index);
+    return false;
+  }
+  if (tk_task_step(task, index)->status != TK_STEP_READY) tk_part_set_step(d, task, index, TK_STEP_READY);
+  if (g->kind == TK_KIND_SIGNAL) return tk_part_await_signal(d, task, index);
+  int64_t due_us = after(d->now_us, g->sleep_us);
+  log_waiting(d, task, index, "timer", due_us);
+  tk_part_wait(d, task, index, TK_WAIT_TIMER, due_us, TK_TIMER_SLEEP);
+  return false;
+}
+
+void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t results, uint32_t attempt) {
+  tk_part_set_step(d, task, index, TK_STEP_COMPLETE);
+  tk_step *step = tk_task_step(task, index);
+  step->results = results;
+  step->error = 0;
+  step->due_us = 0;
+  tk_part_log(d, task, TK_LOG_STEP_COMPLETED, index, attempt, 0, nothing);
+}
+
+/* ---- Telling the dependents ---- */
+
+typedef struct release_item { uint32_t step, from, branch; uint8_t end; } release_item;
+typedef struct release_work {
+  TK_LIST(release_item) items;
+  uint32_t budget;
+} release_work;
+
+static void later(tk_decide *d, release_work *work, uint32_t step, uint8_t end) {
+  release_item item = {step, 0, 0, end};
+  tk_list_push(d->changes->arena, &work->items, item);
+}
+
+static bool in_case(const tk_graph_case *c, uint32_t index) {
+  for (uint32_t i = 0; i < c->count; i++)
+    if (c->steps[i] == index) return true;
+  return false;
+}
+
+/* A dependent that is in some case of the switch, but not in the one taken, is not to run. */
+static uint8_t end_for(const tk_graph_step *g, const release_item *item, uint32_t out) {
+  if (g->kind != TK_KIND_SWITCH || item->end == TK_DEP_SKIPPED || item->end == TK_DEP_FAILED) return item->end;
+  bool named = false;
+  for (uint32_t c = 0; c < g->case_count; c++) named = named || in_case(&g->cases[c], out);
+  if (!named || (item->branch < g->case_count && in_case(&g->cases[item->branch], out))) return item->end;
+  return TK_DEP_NOT_TAKEN;
+}
+
+static void count_end(tk_step *step, uint8_t end) {
+  step->met += end == TK_DEP_DONE || end == TK_DEP_RECOVERED;
+  step->unmet += end == TK_DEP_SKIPPED || end == TK_DEP_NOT_TAKEN;
+  step->failed_deps += end == TK_DEP_FAILED;
+  step->failed_deps -= end == TK_DEP_RECOVERED;
+  if (end == TK_DEP_NOT_TAKEN) step->flags |= TK_STEP_F_NOT_TAKEN;
+}
+
+/* What its dependencies say is done. True: the pending step is at its end at once, *end for its dependents. */
+static bool arrive(tk_decide *d, tk_task *task, uint32_t index, uint8_t *end) {
+  tk_step *step = tk_task_step(task, index);
+  verdict v = judge(&task->graph->steps[index], step);
+  bool bypass = v == JOIN_GOES && (step->flags & TK_STEP_F_BYPASS);
+  if (v == JOIN_WAITS) return false;
+  *end = v == JOIN_SKIPPED ? TK_DEP_SKIPPED : TK_DEP_DONE;
+  if (v == JOIN_GOES && !bypass) return tk_part_begin(d, task, index);
+  tk_part_set_step(d, task, index, TK_STEP_SKIPPED);
+  tk_part_log(d, task, TK_LOG_STEP_SKIPPED, index, 0, 0, bypass ? tk_slice_str("{\"bypassed\":true}") : nothing);
+  return true;
+}
+
+static void meet(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, release_work *work) {
+  tk_step *step = tk_task_step(task, index);
+  count_end(step, end);
+  tk_part_touch(d, task, index);
+  if (step->status != TK_STEP_PENDING || !tk_part_running(task)) return;
+  uint8_t own;
+  if (arrive(d, task, index, &own)) later(d, work, index, own);
+}
+
+static void run_releases(tk_decide *d, tk_task *task, release_work *work) {
+  while (work->items.count) {
+    release_item item = work->items.items[--work->items.count];
+    const tk_graph_step *g = &task->graph->steps[item.step];
+    while (item.from < g->out_count && work->budget) {
+      uint32_t out = g->outs[item.from++];
+      work->budget--;
+      meet(d, task, out, end_for(g, &item, out), work);
+    }
+    if (item.from == g->out_count) continue;
+    tk_event *event = tk_part_sweep(d, task, TK_SWEEP_RELEASE, item.step, item.from, nothing);
+    event->end = item.end;
+    event->branch = item.branch;
+  }
+}
+
+void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from, uint8_t end, uint32_t branch) {
+  release_work work = {.budget = TK_SWEEP_STEPS};
+  release_item item = {index, from, branch, end};
+  tk_list_push(d->changes->arena, &work.items, item);
+  run_releases(d, task, &work);
+}
+
+void tk_part_rejoin(tk_decide *d, tk_task *task, uint32_t index) {
+  uint8_t end;
+  if (arrive(d, task, index, &end)) tk_part_release(d, task, index, 0, end, 0);
+}
+
+void tk_part_release_done(tk_decide *d, tk_task *task, uint32_t index, uint32_t branch) {
+  tk_step *step = tk_task_step(task, index);
+  uint8_t end = step->flags & TK_STEP_F_FAILED ? TK_DEP_RECOVERED : TK_DEP_DONE;
+  step->flags &= (uint8_t)~TK_STEP_F_FAILED;
+  if (!(step->flags & TK_STEP_F_RELEASED)) tk_part_release(d, task, index, 0, end, branch);
+}
+
+void tk_part_skip(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_part_set_step(d, task, index, TK_STEP_SKIPPED);
+  tk_part_log(d, task, TK_LOG_STEP_SKIPPED, index, 0, 0, nothing);
+  tk_part_release(d, task, index, 0, TK_DEP_SKIPPED, 0);
+}
+
+void tk_part_release_failed(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  if (!task->graph->steps[index].ends_matter || (step->flags & (TK_STEP_F_FAILED | TK_STEP_F_RELEASED))) return;
+  step->flags |= TK_STEP_F_FAILED;
+  tk_part_release(d, task, index, 0, TK_DEP_FAILED, 0);
+}
+
+void tk_part_fail(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_part_set_step(d, task, index, TK_STEP_ERROR);
+  if (!(task->graph->steps[index].flags & TK_GRAPH_CONTINUE)) {
+    tk_part_release_failed(d, task, index);
+    return;
+  }
+  tk_step *step = tk_task_step(task, index);
+  if (step->flags & TK_STEP_F_RELEASED) return;
+  step->flags |= TK_STEP_F_RELEASED;
+  tk_part_release(d, task, index, 0, TK_DEP_DONE, UINT32_MAX);
+}
+
+void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
+  release_work work = {.budget = TK_SWEEP_STEPS};
+  const tk_graph *graph = task->graph;
+  uint32_t at = from;
+  for (; at < graph->step_count && at < from + TK_SWEEP_STEPS; at++) {
+    if (graph->steps[at].dep_count) continue;
+    tk_step *step = tk_task_step(task, at);
+    if (step->status != TK_STEP_PENDING) continue;
+    uint8_t end;
+    if (arrive(d, task, at, &end)) later(d, &work, at, end);
+  }
+  run_releases(d, task, &work);
+  if (at < graph->step_count) tk_part_sweep(d, task, TK_SWEEP_ROOTS, TK_NO_STEP, at, nothing);
+}
