@@ -57,7 +57,9 @@ static void put_origin(tk_json_writer *w, const tk_task_info *info) {
   put_str(w, "source_system", info->source_system);
   put_str(w, "reason", info->reason);
   put_raw(w, "bypass_steps", or_empty_array(info->bypass_steps));
-  put_str(w, "identity_hash", info->identity);
+  char id[37];
+  tk_id_format(&info->id, id);
+  put_str(w, "identity_hash", info->identity.size ? info->identity : tk_slice_str(id));   /* a guid: the task is its own identity */
 }
 
 static tk_slice queue_name(tk_reading *reading, const tk_task *task) {
