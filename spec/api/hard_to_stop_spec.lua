@@ -5,7 +5,7 @@ local process = harness.process
 local once = { limit = 1 }
 local it_ends_loops = harness.it_ends_loops(it, pending)
 
-describe("a step in a C call that does not return in time", function()
+describe("a step in a C call that does not return in time #slow", function()
   local app
   before_each(function() app = harness.open "lmdb" end)
   after_each(harness.clean)
@@ -40,7 +40,7 @@ describe("a step in a C call that does not return in time", function()
     end
   end)
 
-  it("is left behind when it does not come back: another thread takes over #slow", function()
+  it("is left behind when it does not come back: another thread takes over", function()
     local dir = harness.temp_dir()
     local file = process.write_file(dir .. "/stuck.lua", [[
       local tasker = require "tasker"
@@ -84,7 +84,7 @@ describe("a worker's memory cap", function()
   end)
 end)
 
-describe("a step whose process dies", function()
+describe("a step whose process dies #slow", function()
   after_each(harness.clean)
 
   it_ends_loops("is in error after retry.lost_limit losses", function()
