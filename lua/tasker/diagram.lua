@@ -72,18 +72,20 @@ local function find(name)
   if not found and app and app.engine then
     found, err = app.engine:find_definition(namespace, handler_name, version)
   end
-  if not found then
-    return nil, err or errors.new("not_found", ("no handler '%s' is defined"):format(name))
+  if not found and (not err or err.code == "closed") then
+    err = errors.new("not_found", ("no handler '%s' is defined"):format(name))
   end
-  return found
+  return found, err
 end
 
 -- The definition of a task: the one given, if it is of that handler, else this state's.
 local function definition_of(task, given)
   if given and given.namespace == task.namespace and given.name == task.name and given.version == task.version then
     return given
+  elseif type(task.namespace) == "string" and type(task.name) == "string" and type(task.version) == "string" then
+    return require("tasker.registry").find(task.namespace, task.name, task.version)
   end
-  return require("tasker.registry").find(task.namespace, task.name, task.version)
+  return nil
 end
 
 -- The neutral graph of a handler, a definition, a task, or a name.

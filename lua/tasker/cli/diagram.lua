@@ -159,9 +159,9 @@ other one is marked as added, what is only there as removed, what differs as cha
   },
   options = {
     { name = "format", value = "F", choices = FORMATS,
-      help = "text (default), mermaid, dot, svg, json, or gantt: a task over time as svg" },
+      help = "text unless --output says another; gantt is a task over time as svg" },
     { name = "output", short = "o", value = "FILE", type = "file", help = "write there; its ending says the format" },
-    { name = "file", value = "FILE", many = true, type = "file", help = "a handler file; may be given several times" },
+    { name = "file", value = "FILE", many = true, type = "file", help = "load this handler file" },
     { name = "gantt", help = "a task over time: as text, mermaid or svg" },
     { name = "compare", value = "HANDLER|ID", help = "mark what differs from this one" },
     { name = "direction", value = "D", choices = { "down", "right" }, help = "where the edges go (default down)" },

@@ -6,7 +6,7 @@ local format = require "tasker.cli.support.format"
 local compare = {}
 
 local FIELDS = { "kind", "description", "queue", "dependent_system", "timeout", "heartbeat_timeout", "retry", "retryable", "skippable",
-  "on_error", "handler", "inputs", "config" }
+  "on_error", "handler", "inputs", "config", "when", "cases", "default", "sleep", "signal", "child", "approval", "map", "join" }
 
 local function index_by_name(graph)
   local index_of = {}

@@ -5,6 +5,7 @@ local gantt = {}
 
 local WAITING_SHARE = 0.25     -- of the time so far that a future retry may add to the chart
 
+local NEVER_RAN = { skipped = true, cancelled = true }
 local OPEN = { in_progress = true, waiting = true, ready = true }
 
 local function largest(a, b)
@@ -50,7 +51,7 @@ local function ready_times(graph)
 end
 
 -- `{from, to, state, thin}` in the order of time; thin ones are times in which nothing ran.
-local function bars_of(node, ready, last)
+local function bars_of(node, ready, first, last)
   local bars = {}
   local function add(from, to, state, thin)
     if to > from or not thin then
@@ -59,6 +60,11 @@ local function bars_of(node, ready, last)
   end
   local started = node.started
   if not started then
+    -- What only waits never starts.
+    local ended = node.ended or node.status == "waiting" and math.min(node.next_attempt or last, last)
+    if ended and not NEVER_RAN[node.status] then
+      add(ready or first, ended, "waiting", true)
+    end
     return bars
   elseif ready then
     add(ready, started, "pending", true)
@@ -88,11 +94,11 @@ function gantt.chart(graph)
   local first, last = range_of(graph)
   local ready, rows = ready_times(graph), {}
   for i, node in ipairs(graph.nodes) do
-    rows[i] = { node = node, index = i, bars = bars_of(node, ready[i], last) }
+    local bars = bars_of(node, ready[i], first, last)
+    rows[i] = { node = node, index = i, bars = bars, from = node.started or bars[1] and bars[1].from or math.huge }
   end
   table.sort(rows, function(a, b)
-    local started_a, started_b = a.node.started or math.huge, b.node.started or math.huge
-    return started_a < started_b or started_a == started_b and a.index < b.index
+    return a.from < b.from or a.from == b.from and a.index < b.index
   end)
   return { first = first, last = last, rows = rows }
 end

@@ -5,7 +5,7 @@
 --
 -- * `count`: vertices 1..count, the first `node_count` of which are the nodes; the others, dummies, are bends of edges
 -- * `layers[r]`: list of vertices; `rank[v]`
--- * `segments`: `{from, to, net, strength}`, each from a layer to the next one; `strength` is the greatest of the edges
+-- * `segments`: `{from, to, net, strength, reversed}`, each from a layer to the next one; `strength` is the greatest of the edges
 --   that go through it
 -- * `ends[e]`: `{first, last}` segments of an edge; `reversed[e]`: it is drawn upwards
 -- * `label_vertex[e]`: the dummy that has the edge's label
@@ -95,9 +95,9 @@ local function nets_of(links)
     local key = link.label and "e" .. link.edge or link.from .. (link.change or "") .. (link.reversed and "r" or "")
     local net = by_key[key]
     if not net then
-      net = { from = link.from, span = 0, links = {} }
+      net = { from = link.from, index = #nets + 1, reversed = link.reversed, links = {} }
       by_key[key] = net
-      nets[#nets + 1] = net
+      nets[net.index] = net
     end
     table.insert(net.links, link)
   end
@@ -114,8 +114,8 @@ local function send_long_ones_aside(nets, rank, result)
     return span
   end
   local bends = 0
-  for i, net in ipairs(nets) do
-    net.span, net.index = span_of(net), i
+  for _, net in ipairs(nets) do
+    net.span = span_of(net)
     bends = bends + net.span - 1
   end
   if bends <= MOST_DUMMIES then
@@ -142,7 +142,7 @@ local function send_long_ones_aside(nets, rank, result)
 end
 
 local function add_segment(result, from, to, net, strength)
-  local segment = { from = from, to = to, net = net, strength = strength }
+  local segment = { from = from, to = to, net = net.index, strength = strength, reversed = net.reversed }
   table.insert(result.segments, segment)
   return segment
 end
@@ -155,27 +155,27 @@ local function add_dummy(result, rank)
 end
 
 -- The part that the links of a net have in common, down to above the deepest of their ends.
-local function add_trunk(result, net, index)
+local function add_trunk(result, net)
   local rank, v = result.rank, net.from
   local trunk, bottom = {}, rank[v] + 1
   for _, link in ipairs(net.links) do
     bottom = math.max(bottom, rank[link.to])
   end
   for r = rank[v] + 1, bottom - 1 do
-    local segment = add_segment(result, v, add_dummy(result, r), index, 0)
+    local segment = add_segment(result, v, add_dummy(result, r), net, 0)
     trunk[r], v = segment, segment.to
   end
   return trunk, bottom
 end
 
 -- Cuts the links of a net into segments; a segment of the trunk is as strong as the strongest link that goes through it.
-local function cut(result, net, index)
+local function cut(result, net)
   local rank = result.rank
   local top = rank[net.from]
-  local trunk, bottom = add_trunk(result, net, index)
+  local trunk, bottom = add_trunk(result, net)
   for _, link in ipairs(net.links) do
     local above = trunk[rank[link.to] - 1]
-    local last = add_segment(result, above and above.to or net.from, link.to, index, link.strength)
+    local last = add_segment(result, above and above.to or net.from, link.to, net, link.strength)
     if above then
       above.strength = math.max(above.strength, link.strength)
     end
@@ -213,8 +213,8 @@ function layers.build(count, edges)
   result.rank = rank_by_longest_path(count, links)
   local nets = nets_of(links)
   send_long_ones_aside(nets, result.rank, result)
-  for index, net in ipairs(nets) do
-    cut(result, net, index)
+  for _, net in ipairs(nets) do
+    cut(result, net)
   end
   for v = 1, result.count do
     local r = result.rank[v]

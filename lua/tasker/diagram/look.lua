@@ -111,7 +111,7 @@ function look.kind_notes(kind, step)
     notes[#notes + 1] = "when"
   end
   if step.join and step.join ~= "all" then
-    notes[#notes + 1] = "join " .. measure.clean(step.join):gsub("_", " ")
+    notes[#notes + 1] = "join " .. (step.join == 1 and "any" or measure.clean(step.join):gsub("_", " "))
   end
   return notes
 end

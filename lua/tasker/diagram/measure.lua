@@ -15,7 +15,7 @@ local ADVANCES = {
 local OTHER_ADVANCE = 620     -- of a character beyond ASCII, by the columns it takes on a terminal
 local WIDE_ADVANCE = 1000
 -- Other fonts run wider; a text may be a little narrower than its room but never wider.
-local MARGIN = 1.06
+local MARGIN = 1.12
 
 local function replace_bad_bytes(text)
   local parts, from = {}, 1

@@ -16,7 +16,7 @@ end
 local function line_of(row)
   local node, first = row.node, row.bars[1]
   local last = row.bars[#row.bars]
-  local from = milliseconds(first.thin and first.state == "pending" and first.to or first.from)
+  local from = milliseconds(first.state == "pending" and first.to or first.from)
   local to = math.max(milliseconds(last.to), from + 1)
   local name = mermaid.plain(node.name, " "):gsub(",", " ")
   local tag = TAGS[node.status] and TAGS[node.status] .. ", " or ""

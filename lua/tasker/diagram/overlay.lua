@@ -13,7 +13,8 @@ local function add_seconds(node, now)
     return
   end
   local ended = node.ended or node.status == "in_progress" and now
-  node.seconds = ended and math.max(ended - node.started, 0) or nil
+  -- To the microsecond, which is what the times are.
+  node.seconds = ended and math.max(math.floor((ended - node.started) * 1000000 + 0.5) / 1000000, 0) or nil
 end
 
 local ENDS = { ["step.completed"] = "complete", ["step.failed"] = "error", ["step.cancelled"] = "cancelled" }
@@ -41,7 +42,7 @@ end
 
 -- When a step let its dependents go on; what still goes on comes after all that is done.
 local function finish_of(node)
-  return node.ended or node.started and OPEN[node.status] and math.huge or nil
+  return node.ended or OPEN[node.status] and math.huge or nil
 end
 
 -- Of several the one that finished last; among equals the one that started first, then the first.

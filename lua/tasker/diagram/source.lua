@@ -68,6 +68,12 @@ local function timeout_text(seconds)
   return seconds and ("%g s"):format(seconds) or "none"
 end
 
+-- Kinds that run code of their own: they have retries.
+local RUNS = { run = true, handler = true }
+
+-- What a kind of step has besides its name, as a definition keeps it.
+local KIND_FIELDS = { "when", "cases", "default", "sleep", "signal", "child", "approval", "map", "join" }
+
 -- `false`: known to be absent; nil: not known. Only what both versions know is compared.
 local function fields_of(described, made, kind)
   local inputs = known(described.inputs)
@@ -81,12 +87,18 @@ local function fields_of(described, made, kind)
     skippable = known(described.skippable) == true and "yes" or false,
     inputs = described.asks_inputs == true and "given by a function" or inputs ~= nil and json_text(inputs) or false,
   }
+  for _, name in ipairs(KIND_FIELDS) do
+    local value = known(described[name])
+    fields[name] = value ~= nil and json_text(value) or false
+  end
   if made then
     fields.timeout = timeout_text(made.timeout)
-    fields.heartbeat_timeout = timeout_text(made.heartbeat_timeout)
-    fields.retry = retry_text(made)
-    fields.retryable = made.retryable and "yes" or "no"
     fields.on_error = made.continue and "continue" or "fail"
+    if RUNS[kind] then
+      fields.heartbeat_timeout = timeout_text(made.heartbeat_timeout)
+      fields.retry = retry_text(made)
+      fields.retryable = made.retryable and "yes" or "no"
+    end
   end
   return fields
 end
@@ -94,15 +106,18 @@ end
 -- In the order in which they are told; what goes without saying is not.
 local TOLD = { "queue", "dependent_system", "timeout", "heartbeat_timeout", "retry", "retryable", "skippable", "on_error",
   "inputs", "config" }
-local USUAL = { timeout = "3600 s", heartbeat_timeout = "none", retryable = "yes", on_error = "fail",
-  retry = "3 attempts, exponential, base 1 s, factor 2, cap 300 s, jitter full" }
+local DEFAULT_RETRY = "3 attempts, exponential, base 1 s, factor 2, cap 300 s, jitter full"
+
+-- `3600 s` and `none`: of steps that run code, and of those that wait.
+local USUAL = { timeout = { ["3600 s"] = true, none = true }, heartbeat_timeout = { none = true }, retryable = { yes = true },
+  on_error = { fail = true }, retry = { [DEFAULT_RETRY] = true } }
 local LONGEST_DETAIL = 160
 
 local function details_of(fields)
   local details = {}
   for _, name in ipairs(TOLD) do
     local text = fields[name]
-    if text and text ~= USUAL[name] then
+    if text and not (USUAL[name] and USUAL[name][text]) then
       details[#details + 1] = { name = name:gsub("_", " "), text = measure.cut(text, LONGEST_DETAIL) }
     end
   end

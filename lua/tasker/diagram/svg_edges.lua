@@ -8,6 +8,7 @@ local style = require "tasker.diagram.svg_style"
 local edges = {}
 
 local ARROW, HALF_ARROW = 8, 4
+local ASIDE = 14
 local LANE_GAP, MOST_LANES = 9, 40
 
 local CLASSES = { [0] = "x", [1] = "", [2] = "k" }
@@ -76,9 +77,17 @@ local function find_tips(layout, graph)
   return at_start, at_end
 end
 
+-- Where across a segment meets a vertex: what goes up stands beside what goes down.
+local function place_of(layout, size, segment, v)
+  if segment.reversed and v <= layout.node_count then
+    return layout.x[v] + math.min(ASIDE, size.widths[v] / 5)
+  end
+  return layout.x[v]
+end
+
 local function segment_path(frame, layout, size, segment, starts, stops)
   local r = layout.rank[segment.from]
-  local x1, x2 = layout.x[segment.from], layout.x[segment.to]
+  local x1, x2 = place_of(layout, size, segment, segment.from), place_of(layout, size, segment, segment.to)
   local y1 = ends_of(layout, size, segment.from, true) + (starts and ARROW - 1 or 0)
   local y2 = ends_of(layout, size, segment.to, false) - (stops and ARROW - 1 or 0)
   if math.abs(x1 - x2) < 0.05 then
@@ -109,7 +118,7 @@ local function collect(frame, layout, size, graph, changes)
     if starts or stops then
       local v = starts and segment.from or segment.to
       tips[#tips + 1] = { class = class, strength = segment.strength, order = #tips, side = starts and -v or v,
-        text = arrow(frame, class, layout.x[v], ends_of(layout, size, v, starts), starts) }
+        text = arrow(frame, class, place_of(layout, size, segment, v), ends_of(layout, size, v, starts), starts) }
     end
   end
   return paths, tips

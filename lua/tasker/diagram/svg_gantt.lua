@@ -84,6 +84,17 @@ local function prepare(graph)
   return chart, columns
 end
 
+-- As a graph to style.present and style.legend: what attempts came to is shown too.
+local function shown_states(graph, chart)
+  local shown = { nodes = table.move(graph.nodes, 1, #graph.nodes, 1, {}), edges = {} }
+  for _, row in ipairs(chart.rows) do
+    for _, bar in ipairs(row.bars) do
+      table.insert(shown.nodes, { status = bar.state })
+    end
+  end
+  return shown
+end
+
 --- Draws the chart.
 -- @tab graph of a task
 -- @treturn string
@@ -103,9 +114,9 @@ function svg_gantt.draw(graph)
   for i, row in ipairs(chart.rows) do
     parts[#parts + 1] = draw_row(row, top + (i - 1) * ROW, columns, scale, graph.task.day)
   end
-  local names = style.present(graph)
-  local without_edges = { nodes = graph.nodes, edges = {} }
-  local legend, legend_height = style.legend(without_edges, names, columns.right - style.MARGIN, style.MARGIN, bottom + 12)
+  local shown = shown_states(graph, chart)
+  local names = style.present(shown)
+  local legend, legend_height = style.legend(shown, names, columns.right - style.MARGIN, style.MARGIN, bottom + 12)
   parts[#parts + 1] = legend
   local height = bottom + legend_height + style.MARGIN + 12
   return style.document(graph, columns.right + style.MARGIN, height, names, style.describe(graph), parts)

@@ -213,6 +213,17 @@ function style.legend(graph, names, width, x, y)
   return table.concat(parts), at_y - y + LEGEND_LINE
 end
 
+-- A text in lines that fit, by how wide its characters are on average.
+local function fit(text, size, width)
+  local needed = measure.width(text) * size
+  if needed <= width then
+    return { text }
+  end
+  return measure.wrap(text, math.max(12, math.floor(utf8.len(text) * width / needed * 0.96)))
+end
+
+local BOLD = 1.08      -- how much wider than others
+
 --- Title and subtitle.
 -- @tab graph
 -- @number width there is for them
@@ -221,11 +232,11 @@ end
 function style.heading(graph, width)
   local x, y = style.MARGIN, style.MARGIN + style.TITLE
   local parts = {}
-  for _, line in ipairs(measure.wrap(graph.title, math.max(12, width // (style.TITLE * 0.6)))) do
+  for _, line in ipairs(fit(graph.title, style.TITLE * BOLD, width)) do
     parts[#parts + 1] = style.text("t", x, y, line) .. "\n"
     y = y + 20
   end
-  for _, line in ipairs(graph.subtitle and measure.wrap(graph.subtitle, math.max(16, width // (style.NOTE * 0.55))) or {}) do
+  for _, line in ipairs(graph.subtitle and fit(graph.subtitle, style.NOTE, width) or {}) do
     parts[#parts + 1] = style.text("o d", x, y, line) .. "\n"
     y = y + 16
   end
@@ -236,7 +247,7 @@ end
 -- @tab graph
 -- @treturn number
 function style.heading_width(graph)
-  local title = measure.width(graph.title) * style.TITLE * 1.1
+  local title = measure.width(graph.title) * style.TITLE * BOLD
   local subtitle = graph.subtitle and measure.width(graph.subtitle) * style.NOTE or 0
   return math.min(math.max(title, subtitle), 560)
 end

@@ -10,6 +10,7 @@ local term = require "tasker.cli.support.term"
 local boxes = {}
 
 local NODE_GAP, EDGE_GAP = 4, 3
+local ASIDE = 2
 local NAME_COLUMNS = 32
 
 -- ---- Boxes ----
@@ -44,9 +45,14 @@ end
 
 -- ---- Lines: each vertex has one row of a channel for all that leaves it ----
 
+-- What goes up stands beside what goes down.
+local function column_of(placed, segment, v)
+  return placed.column[v] + (segment.reversed and v <= placed.node_count and ASIDE or 0)
+end
+
 -- Places where a segment leaves and enters; a jog of a column or two is not worth a row where a box is wide enough.
 local function ends_of(placed, segment)
-  local from, to = placed.column[segment.from], placed.column[segment.to]
+  local from, to = column_of(placed, segment, segment.from), column_of(placed, segment, segment.to)
   if math.abs(from - to) <= 1 then
     if segment.to <= placed.node_count then
       return from, from
@@ -64,7 +70,8 @@ local function bundles_of(placed, segments)
     local key = segment.from * 4096 + from
     local bundle = by_vertex[key]
     if not bundle then
-      bundle = { from = from, net = segment.from, left = from, right = from, targets = {}, segments = {} }
+      bundle = { from = from, vertex = segment.from, net = segment.from + (segment.reversed and 0.5 or 0), left = from,
+        right = from, targets = {}, segments = {} }
       by_vertex[key] = bundle
       bundles[#bundles + 1] = bundle
     end
@@ -203,7 +210,7 @@ local function draw_channel(drawing, placed, r, bottoms)
       end
     end
     -- From the row above on, which a box covers: so that the line comes from there.
-    drawing:vertical(bundle.from, (bottoms[bundle.net] or first) - 1, turn, strongest, bundle.net)
+    drawing:vertical(bundle.from, (bottoms[bundle.vertex] or first) - 1, turn, strongest, bundle.net)
   end
 end
 
