@@ -9,29 +9,10 @@
 #include "store/store.h"
 
 typedef enum tk_table { /* names in tk_table_name; what is in each: records.h */
-                        TK_TABLE_META,
-                        TK_TABLE_IDS,
-                        TK_TABLE_TASKS,
-                        TK_TABLE_CHUNKS,
-                        TK_TABLE_INFO,
-                        TK_TABLE_PAYLOADS,
-                        TK_TABLE_LOG,
-                        TK_TABLE_READY,
-                        TK_TABLE_TIMERS,
-                        TK_TABLE_INBOX,
-                        TK_TABLE_CLAIMS,
-                        TK_TABLE_NOTICES,
-                        TK_TABLE_IDENTITY,
-                        TK_TABLE_ANNOTATIONS,
-                        TK_TABLE_SIGNALS,
-                        TK_TABLE_NAMES,
-                        TK_TABLE_NAME_NUMBERS,
-                        TK_TABLE_DEFINITIONS,
-                        TK_TABLE_DEFINITION_HASHES,
-                        TK_TABLE_DEFINITION_CURRENT,
-                        TK_TABLE_SOURCES,
-                        TK_TABLE_PROCESSES,
-                        TK_TABLE_COUNT
+  TK_TABLE_META, TK_TABLE_IDS, TK_TABLE_TASKS, TK_TABLE_CHUNKS, TK_TABLE_INFO, TK_TABLE_PAYLOADS, TK_TABLE_LOG, TK_TABLE_READY,
+  TK_TABLE_TIMERS, TK_TABLE_INBOX, TK_TABLE_CLAIMS, TK_TABLE_NOTICES, TK_TABLE_IDENTITY, TK_TABLE_ANNOTATIONS, TK_TABLE_SIGNALS,
+  TK_TABLE_NAMES, TK_TABLE_NAME_NUMBERS, TK_TABLE_DEFINITIONS, TK_TABLE_DEFINITION_HASHES, TK_TABLE_DEFINITION_CURRENT,
+  TK_TABLE_SOURCES, TK_TABLE_PROCESSES, TK_TABLE_COUNT
 } tk_table;
 
 enum { TK_KV_ABSENT = 1, TK_KV_GROW = 2 };

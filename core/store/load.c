@@ -4,6 +4,7 @@
 #include "store/parts.h"
 
 #define NOTICES_MAX 1024          /* taken in one turn */
+#define MAP_KEPT 4096             /* slots of the map of tasks that a turn finds there; more were one large turn's */
 
 int tk_store_begin(tk_store *store, tk_err *err) {
   TK_ASSERT(!store->txn);
@@ -16,7 +17,8 @@ int tk_store_begin(tk_store *store, tk_err *err) {
     store->txn = NULL;
     return rc;
   }
-  tk_map_clear(&store->tasks);
+  if (store->tasks.capacity > MAP_KEPT) tk_map_free(&store->tasks);
+  else tk_map_clear(&store->tasks);
   store->taken = NULL;
   store->arena = NULL;
   store->fault.code = 0;

@@ -27,6 +27,9 @@ static world *rich_world(const char *kind) {
   tk_event note = {
       .type = TK_EV_ANNOTATE, .task_no = 1, .step = TK_NO_STEP, .name = tk_slice_str("color"), .data = tk_slice_str("1")};
   if (world_event(w, note)) abort();
+  tk_event signal = {
+      .type = TK_EV_SIGNAL, .task_no = 3, .step = TK_NO_STEP, .name = tk_slice_str("paid"), .data = tk_slice_str("{}")};
+  if (world_event(w, signal)) abort();              /* nobody waits for it: it is kept */
   tk_submission s = world_submission(big, "{}");
   tk_event submit = {.type = TK_EV_SUBMIT, .submission = &s};
   s.has_identity = true;

@@ -32,6 +32,8 @@ static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
   if (pick & 32768) step->due_us = (int64_t)~value;
   if (pick & 65536) step->ready_at_us = (int64_t)(value * 7);
   if (pick & 131072) step->delay_us = (int64_t)value >> 3;
+  if (pick & 262144) step->unmet = (uint32_t)(value >> 5);
+  if (pick & 524288) step->failed_deps = (uint32_t)(value >> 6);
 }
 
 static tk_graph sample_graph = {.step_count = 70};
@@ -56,6 +58,7 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
   task->sweeps = 9;
   task->last_log = 1234567;
   task->results = 8;
+  task->signals = 6;
   task->created_at_us = EPOCH_US;
   task->started_at_us = EPOCH_US + 100;
   task->completed_at_us = EPOCH_US + 5000000;
@@ -78,9 +81,9 @@ static bool same_header(const tk_task *a, const tk_task *b) {
          a->status == b->status && a->paused_from == b->paused_from && a->priority == b->priority && a->queue == b->queue &&
          a->attempt == b->attempt && a->open == b->open && a->active == b->active && a->running == b->running &&
          a->held == b->held && a->held_from == b->held_from && a->failed == b->failed && a->sweeps == b->sweeps &&
-         a->last_log == b->last_log && a->results == b->results && a->created_at_us == b->created_at_us &&
-         a->started_at_us == b->started_at_us && a->completed_at_us == b->completed_at_us && a->due_us == b->due_us &&
-         a->due_kind == b->due_kind;
+         a->last_log == b->last_log && a->results == b->results && a->signals == b->signals &&
+         a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us &&
+         a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind;
 }
 
 static tk_log_entry sample_entries[] = {
@@ -146,7 +149,7 @@ static tk_event sample_event(void) {
                     .audit = {"{\"reason\":\"x\"}", 14},
                     .data = {"1", 1},
                     .name = {"n", 1},
-                    .retryable = true};
+                    .retryable = true, .end = TK_DEP_FAILED, .branch = 3};
 }
 
 static tk_definition sample_definition(void) {
@@ -282,8 +285,9 @@ static bool info_reads_back(tk_slice key, tk_slice record) {
 static bool inbox_reads_back(tk_slice key, tk_slice record) {
   tk_event event, e = sample_event();
   return tk_read_inbox(key, record, &event) && event.type == e.type && event.sweep == e.sweep && event.task_no == 77 &&
-         event.step == e.step && event.cursor == 256 && event.attempt == 2 && event.delay_us == -1 && event.due_us == EPOCH_US &&
-         event.retryable && same_text(event.audit, e.audit) && same_text(event.data, e.data) && same_text(event.name, e.name);
+         event.step == e.step && event.cursor == 256 && event.attempt == 2 && event.end == TK_DEP_FAILED && event.branch == 3 &&
+         event.delay_us == -1 && event.due_us == EPOCH_US && event.retryable && same_text(event.audit, e.audit) &&
+         same_text(event.data, e.data) && same_text(event.name, e.name);
 }
 
 static bool claims_read_back(tk_slice key, tk_slice record) {
@@ -345,19 +349,20 @@ static const struct { int kind; const char *hex; } fixtures[] = {
   {F_BYTES,
    "01b4a653707b2261223a317d"},
   {F_TASK,
-   "018dd26e5dff3f00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e14"
-   "040908011d01fffe079af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8acd1019bf1d9a2a3"
-   "02f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e84800000000000008fffe07d589cf950ad9f8aeb39ad3a106"
-   "f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd689cf959a12dda6bcd6e84805d501d789cf959a12d889cf959a"
-   "12b5e2b3c506b4e2b3c5c60400000000000006fffe0791a2c4880191a2c6ea99f49f06c399b3e6cc99031391a2c4889122a2c488910291"
-   "a2c488018891a2c40892a2c4889122cd8891a2c48801011193a2c488912294a2c4889122c48891a204c48891a2c40800000000000004ff"
-   "fe07ccbab9fb07d7cbdda199959e0687bfb1c9dfd80413ccbab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5ed9fc801"
-   "044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec10c00000000000002fffe0787d3aeee0e9df5f4d898b69c06cbe4afacf29706"
-   "1387d3aeeefe41b0eae5ed0f98f5f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb870207870189d3aeeefe418ad3aeeefe41e1d4cbdb0f"
-   "e0d4cbdbbf10"},
+   "01221bcd63ff7f00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e14"
+   "04090801061d01fffe1f9af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8acd1019bf1d9a2"
+   "a302f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e848c4e78a8d09e2b3c5c60400000000000008fffe1fd589"
+   "cf950ad9f8aeb39ad3a106f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd689cf959a12dda6bcd6e84805d501"
+   "d789cf959a12d889cf959a12b5e2b3c506b4e2b3c5c604a6bcd6e808939eabb40400000000000006fffe1f91a2c4880191a2c6ea99f49f"
+   "06c399b3e6cc99031391a2c4889122a2c488910291a2c488018891a2c40892a2c4889122cd8891a2c48801011193a2c488912294a2c488"
+   "9122c48891a204c48891a2c4088891a2c408c48891a20400000000000004fffe1fccbab9fb07d7cbdda199959e0687bfb1c9dfd80413cc"
+   "bab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5ed9fc801044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec1"
+   "0ceae5ed9f08f5f2f68f0400000000000002fffe1f87d3aeee0e9df5f4d898b69c06cbe4afacf297061387d3aeeefe41b0eae5ed0f98f5"
+   "f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb870207870189d3aeeefe418ad3aeeefe41e1d4cbdb0fe0d4cbdbbf10ccbab9fb07a6dddc"
+   "fd03"},
   {F_CHUNK,
-   "017a2a9b160102fffe07c9bed2cf048194ff86a8bb9306e3eeddbbf7ee0d13c9bed2cff49301e9a7fac90ef493fda40fa49fe9a70acabe"
-   "d2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24"},
+   "014afac4ed0102fffe1fc9bed2cf048194ff86a8bb9306e3eeddbbf7ee0d13c9bed2cff49301e9a7fac90ef493fda40fa49fe9a70acabe"
+   "d2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24fac9bed20ffda49fe907"},
   {F_INFO,
    "011b397d85fd03808082e288d2a306828082e288d2a3060503616e6e0762656361757365046d61696c055b2261225d055b2262225d056b"
    "65792d377b226e223a317d"},
@@ -366,7 +371,7 @@ static const struct { int kind; const char *hex; } fixtures[] = {
   {F_READY,
    "01991cfbeb808082e288d2a306"},
   {F_INBOX,
-   "01005e2b3b120003014dffffffff0f02800201808082e288d2a30600016e01310e7b22726561736f6e223a2278227d"},
+   "0180a2fcd7120003014dffffffff0f028002030301808082e288d2a30600016e01310e7b22726561736f6e223a2278227d"},
   {F_CLAIMS,
    "013d246b9a024d0001c0843d8f4e00"},
   {F_NOTICE,
