@@ -27,6 +27,14 @@ static struct sigaction old_urgent, old_interrupt, old_terminate;
 static _Atomic int signals_caught;
 static bool signal_told;            /* under lock */
 
+#ifdef __SANITIZE_THREAD__
+/* ThreadSanitizer runs a handler at the next call that it intercepts, and a loop in Lua makes none: this way around it. */
+extern int __sigaction(int signal_number, const struct sigaction *action, struct sigaction *old);
+#define set_urgent_action __sigaction
+#else
+#define set_urgent_action sigaction
+#endif
+
 static void ring(void) {
   uint64_t one = 1;
   int saved = errno;
@@ -164,7 +172,7 @@ int tk_watch_add(tk_watch *watch, void (*expired)(void), tk_err *err) {
       struct sigaction action = {.sa_handler = on_urgent, .sa_flags = SA_RESTART};
       sigemptyset(&action.sa_mask);
       on_expired = expired;
-      sigaction(SIGURG, &action, &old_urgent);
+      set_urgent_action(SIGURG, &action, &old_urgent);
     }
     watch->next = watches;
     watches = watch;
@@ -178,7 +186,7 @@ void tk_watch_remove(tk_watch *watch) {
   for (tk_watch **at = &watches; *at; at = &(*at)->next) {
     if (*at != watch) continue;
     *at = watch->next;
-    if (!watches) sigaction(SIGURG, &old_urgent, NULL);
+    if (!watches) set_urgent_action(SIGURG, &old_urgent, NULL);
     break;
   }
   pthread_mutex_unlock(&lock);
