@@ -545,6 +545,11 @@ static int open_env(lmdb *kv, const tk_store_options *options, uint64_t map_size
   rc = check_pages(kv, err);
   if (rc) return rc;
   rc = open_tables(kv->env, false, kv->tables);
+  /* A store of an older version lacks the tables that came later. */
+  if (rc == MDB_NOTFOUND && kv->tables[TK_TABLE_META] && !options->read_only) rc = open_tables(kv->env, true, kv->tables);
+  else if (rc == MDB_NOTFOUND && kv->tables[TK_TABLE_META])
+    return tk_err_set(err, TK_E_UNSUPPORTED,
+                      "the store '%s' is of an older version: a worker or a submission brings it up to date", kv->dir.path);
   if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
     return tk_err_set(err, TK_E_CORRUPT, "'%s/data.mdb' is an LMDB file but no store", kv->dir.path);
   return rc ? set_error(kv, rc, "opening it", err) : 0;

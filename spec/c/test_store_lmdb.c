@@ -1,6 +1,7 @@
 /* What only a store on disk promises: several processes, growth, copies, what cannot be opened, size. */
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -239,6 +240,28 @@ TEST(another_format_or_protocol_is_refused_at_open_and_before_each_turn) {
     w->store = NULL;
     CHECK_EQ_INT(open_code(w->url, NULL, &w->err), TK_E_UNSUPPORTED);
     world_free(w);
+  }
+}
+
+TEST(an_older_store_gets_the_tables_that_came_later_and_what_is_no_store_gets_none) {
+  static const char *const tables[] = {"something else", "meta"};
+  for (int i = 0; i < 2; i++) {
+    char path[] = "/tmp/tasker-test-XXXXXX";
+    tk_store_options reading = {.read_only = true};
+    tk_err err;
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    REQUIRE(mkdtemp(path) != NULL);
+    if (mdb_env_create(&env) || mdb_env_set_maxdbs(env, 2) || mdb_env_open(env, path, 0, 0600) ||
+        mdb_txn_begin(env, NULL, 0, &txn))
+      abort();
+    if (mdb_dbi_open(txn, tables[i], MDB_CREATE, &table) || mdb_txn_commit(txn)) abort();
+    mdb_env_close(env);
+    CHECK_EQ_INT(open_code(path, &reading, &err), i ? TK_E_UNSUPPORTED : TK_E_CORRUPT);
+    CHECK_EQ_INT(open_code(path, NULL, &err), i ? 0 : TK_E_CORRUPT);
+    if (i) CHECK_EQ_INT(open_code(path, &reading, &err), 0);
+    world_remove_folder(path);
   }
 }
 
