@@ -51,7 +51,7 @@ local OPTIONS = {
 -- ---- What is meant ----
 
 local function is_task(value)
-  return type(value.task_id) == "string" and type(value.steps) == "table"
+  return type(value.task_id) == "string"
 end
 
 local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"

@@ -5,7 +5,6 @@ local core = require "tasker.core"
 
 local overlay = {}
 
-local NOT_TAKEN = { skipped = true, cancelled = true }
 local OPEN = { in_progress = true, waiting = true, ready = true }
 
 local function add_seconds(node, now)
@@ -15,6 +14,11 @@ local function add_seconds(node, now)
   local ended = node.ended or node.status == "in_progress" and now
   -- To the microsecond, which is what the times are.
   node.seconds = ended and math.max(math.floor((ended - node.started) * 1000000 + 0.5) / 1000000, 0) or nil
+end
+
+-- Nothing of it ever ran.
+local function was_missed(node)
+  return node.status == "skipped" or node.status == "cancelled" and not node.started
 end
 
 local ENDS = { ["step.completed"] = "complete", ["step.failed"] = "error", ["step.cancelled"] = "cancelled" }
@@ -61,7 +65,7 @@ end
 local function last_to_finish(nodes)
   local last
   for i, node in ipairs(nodes) do
-    if finish_of(node) and not NOT_TAKEN[node.status] then
+    if finish_of(node) and not was_missed(node) then
       last = last and later(nodes, last, i) or i
     end
   end
@@ -85,7 +89,7 @@ local function mark_critical(graph, into)
   local at = last_to_finish(nodes)
   while at and not seen[at] do
     seen[at] = true
-    nodes[at].critical = not NOT_TAKEN[nodes[at].status] or nil
+    nodes[at].critical = not was_missed(nodes[at]) or nil
     local edge = last_before(nodes, into[at])
     if edge then
       edge.critical = edge.taken or nil
@@ -108,7 +112,7 @@ function overlay.apply(graph, events, now)
   end
   for _, edge in ipairs(graph.edges) do
     local from, to = graph.nodes[edge.from], graph.nodes[edge.to]
-    edge.taken = not (NOT_TAKEN[from.status] or NOT_TAKEN[to.status])
+    edge.taken = not (was_missed(from) or was_missed(to))
     table.insert(into[edge.to], edge)
   end
   mark_critical(graph, into)
