@@ -47,8 +47,8 @@ static int unknown_zone(tk_slice name, tk_err *err) {
     shown[size] = c < ' ' || c > '~' ? '?' : (char)c;
   }
   shown[size] = '\0';
-  return tk_err_set(err, TK_E_INVALID, "there is no time zone '%s' (a name of the IANA database such as Europe/Berlin or UTC expected)",
-                    shown);
+  return tk_err_set(err, TK_E_INVALID,
+                    "there is no time zone '%s' (a name of the IANA database such as Europe/Berlin or UTC expected)", shown);
 }
 
 static const char *directory(void) {
@@ -58,10 +58,12 @@ static const char *directory(void) {
 
 static int open_error(tk_slice name, const char *path, tk_err *err) {
   int why = errno;
-  if (why != ENOENT && why != ENOTDIR && why != ENAMETOOLONG) return tk_err_set(err, TK_E_IO, "cannot read %s: %s", path, strerror(why));
+  if (why != ENOENT && why != ENOTDIR && why != ENAMETOOLONG)
+    return tk_err_set(err, TK_E_IO, "cannot read %s: %s", path, strerror(why));
   struct stat info;
   if (stat(directory(), &info) == 0) return unknown_zone(name, err);
-  return tk_err_set(err, TK_E_UNSUPPORTED, "there are no time zones in %s (Debian's tzdata has them; UTC needs none)", directory());
+  return tk_err_set(err, TK_E_UNSUPPORTED, "there are no time zones in %s (Debian's tzdata has them; UTC needs none)",
+                    directory());
 }
 
 /* Reads the whole file at `path` into `out`. */
@@ -83,7 +85,8 @@ static int read_file(tk_slice name, const char *path, tk_buf *out, tk_err *err) 
     if (out->size > LARGEST_FILE) break;
   }
   /* tzdata has tables of text beside the zones. */
-  if (!result && (out->size < 4 || out->size > LARGEST_FILE || memcmp(out->data, "TZif", 4) != 0)) result = unknown_zone(name, err);
+  bool is_zone = out->size >= 4 && out->size <= LARGEST_FILE && memcmp(out->data, "TZif", 4) == 0;
+  if (!result && !is_zone) result = unknown_zone(name, err);
 out:
   close(fd);
   return result;

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
+#include "bind/cron.h"
 #include "bind/definition.h"
 #include "bind/engine.h"
 #include "bind/error.h"
@@ -61,6 +62,8 @@ int luaopen_tasker_core(lua_State *L) {
   lua_pushcfunction(L, luaopen_tasker_json);
   lua_call(L, 0, 1);
   lua_setfield(L, -2, "json");
+  tk_bind_cron(L);
+  lua_setfield(L, -2, "cron");
   tk_fiber_install_coroutines(L);
   return 1;
 }

@@ -26,7 +26,7 @@ typedef struct tk_zone_change {
 
 /* A value; borrows the TZif bytes. Zeroed it is UTC. */
 typedef struct tk_zone {
-  const uint8_t *times, *types, *offsets;   /* of the TZif file: change times (big endian), their types, records of 6 bytes a type */
+  const uint8_t *times, *types, *offsets;   /* of the file: change times (big endian), their types, records of 6 bytes a type */
   uint32_t time_count, time_size;           /* bytes of a time: 4 or 8 */
   bool has_rule, has_saving;                /* the POSIX rule; whether it has daylight saving */
   int32_t offset, saving_offset;

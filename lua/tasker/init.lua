@@ -5,6 +5,7 @@ local core = require "tasker.core"
 local backoff = require "tasker.backoff"
 local check = require "tasker.check"
 local client = require "tasker.client"
+local cron = require "tasker.cron"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local registry = require "tasker.registry"
@@ -48,6 +49,9 @@ tasker.now = core.now
 
 --- Times as RFC 3339 texts: `parse(text)`, `format(seconds)`.
 tasker.time = { parse = time.parse, format = time.format }
+
+--- Cron expressions: `next(expression, {timezone, after, count, dst})`; recurrence rules: `next_by_rule(rule, options)`.
+tasker.cron = { next = cron.next, next_by_rule = cron.next_by_rule }
 
 --- The codec: `encode(value, {indent, canonical})`, `decode(text)`.
 tasker.json = core.json
