@@ -110,7 +110,8 @@ local function read_expression(expression)
     return months[date.month] and (both and by_day and by_weekday or not both and (by_day or by_weekday))
   end
   return { day_fits = day_fits, seconds = sorted(read_field(fields[1], "0", "59")),
-    minutes = sorted(read_field(fields[2], "0", "59")), hours = sorted(read_field(fields[3], "0", "23")), elapsed = is_star(fields[3]) and true or false }
+    minutes = sorted(read_field(fields[2], "0", "59")), hours = sorted(read_field(fields[3], "0", "23")),
+    elapsed = is_star(fields[3]) ~= nil }
 end
 
 local function add_times(times, read, date, midnight)
@@ -145,10 +146,10 @@ end
 -- Many of them fire in the hours in which zones change.
 local EXPRESSIONS = { "30 2 * * *", "0 2 * * THU-SUN", "15 1 * * 5-7", "0 0 * * *", "30 0 * * fri-Sun", "0 3 * 3,4,9-12 *",
   "45 23 * * 4-6", "0 12 */3 * *", "0,30 1-3 * * SUN", "*/10 2 * 3,10 SAT,SUN", "0 0-4 * 3,4,9,10,11 0", "0 9 * * MON",
-  "0 */6 * * 0,5", "30 */2 * * SUN#1,7L", "0 * * * 7#2,SUNL", "*/20 * 26-31 3,10 ?", "59 23 L * *", "0 1 L-3 * *", "30 2 LW * *", "0 9 15W * *",
-  "0 2 1W,15,L * *", "0 2 * * 0L", "30 1 * * SUN#1", "0 2 * * 7#2,FRIL", "0 0 13 * FRI", "0 3 */2 * 0", "0 2 1-7 * */7",
+  "0 */6 * * 0,5", "30 */2 * * SUN#1,7L", "0 * * * 7#2,SUNL", "*/20 * 26-31 3,10 ?", "59 23 L * *", "0 1 L-3 * *", "30 2 LW * *",
+  "0 9 15W * *", "0 2 1W,15,L * *", "0 2 * * 0L", "30 1 * * SUN#1", "0 2 * * 7#2,FRIL", "0 0 13 * FRI", "0 3 */2 * 0", "0 2 1-7 * */7",
   "0 0 31 12 *", "30 2 29 2 *", "30 30 2 * 3,10 SUN", "*/20 30 1 L * *", "15,45 0 3 * * SUN#5", "0 0 1 1,4,7,10 *", "0 0 30 12 ?",
-  "10 2/7 L-1W * 6",   "7-50/13 1,2 25-31 3,10 *" }
+  "10 2/7 L-1W * 6", "7-50/13 1,2 25-31 3,10 *" }
 
 -- Each expression in each zone under the first of them, and the others in turn.
 local RULES = { "shift first", "skip last", "shift both", "skip first" }
