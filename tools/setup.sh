@@ -3,7 +3,7 @@
 # Usage: tools/setup.sh build|test...
 set -eu
 
-build="gcc make pkg-config liblua5.4-dev lua5.4 liblmdb-dev libuv1-dev libssl3|libssl3t64 libreadline8|libreadline8t64 tzdata"
+build="gcc make pkg-config liblua5.4-dev lua5.4 liblmdb-dev libuv1-dev libreadline8|libreadline8t64 tzdata"
 test="lua-busted lua-check lua-dkjson"
 optional="valgrind strace clang"
 

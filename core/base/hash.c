@@ -1,42 +1,6 @@
 #include "base/hash.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-
-#define CRYPTO_LIBRARY "libcrypto.so.3"
-
-/* The two functions of libcrypto's EVP interface that we use; the digest lives as long as the process. */
-static struct {
-  int (*digest)(const void *data, size_t size, unsigned char *out, unsigned *out_size, const void *type, void *engine);
-  const void *sha256; /* NULL: `fault` says why */
-  char fault[256];
-} crypto;
-
-static void load_crypto(void) {
-  void *library = dlopen(CRYPTO_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    const char *why = dlerror();
-    strncpy(crypto.fault, why ? why : CRYPTO_LIBRARY, sizeof crypto.fault - 1);
-    return;
-  }
-  void *fetch_symbol = dlsym(library, "EVP_MD_fetch"), *digest_symbol = dlsym(library, "EVP_Digest");
-  void *(*fetch)(void *context, const char *name, const char *properties);
-  /* ISO C has no conversion from void * to a function pointer; POSIX promises that the bits are the same. */
-  memcpy(&fetch, &fetch_symbol, sizeof fetch);
-  memcpy(&crypto.digest, &digest_symbol, sizeof crypto.digest);
-  if (fetch && crypto.digest) crypto.sha256 = fetch(NULL, "SHA256", NULL);
-  if (!crypto.sha256) strcpy(crypto.fault, CRYPTO_LIBRARY " has no SHA-256");
-}
-
-int tk_sha256(tk_slice data, uint8_t out[32], tk_err *err) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, load_crypto);
-  if (!crypto.sha256) return tk_err_set(err, TK_E_UNSUPPORTED, "cannot compute SHA-256: %s", crypto.fault);
-  unsigned size = 0;
-  if (crypto.digest(data.data ? data.data : "", data.size, out, &size, crypto.sha256, NULL) != 1 || size != 32)
-    return tk_err_set(err, TK_E_UNSUPPORTED, "cannot compute SHA-256: %s refuses", CRYPTO_LIBRARY);
-  return 0;
-}
 
 void tk_hex(const uint8_t *bytes, size_t size, char *out) {
   static const char digits[] = "0123456789abcdef";

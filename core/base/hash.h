@@ -1,12 +1,10 @@
-/* SHA-256 (FIPS 180-4) from libcrypto, loaded when first needed (its load time is a third of the program's start);
- * CRC-32C (RFC 3720 appendix B.4) for the store's records, with SSE4.2 where the machine has it. */
+/* SHA-256 (FIPS 180-4); CRC-32C (RFC 3720 appendix B.4) for the store's records, with SSE4.2 where the machine has it. */
 #ifndef TK_BASE_HASH_H
 #define TK_BASE_HASH_H
 #include "base/buf.h"
 #include "base/err.h"
 
-/* 0, or TK_E_UNSUPPORTED where libcrypto cannot be loaded (err says which file was looked for). */
-int tk_sha256(tk_slice data, uint8_t out[32], tk_err *err);
+void tk_sha256(tk_slice data, uint8_t out[32]);
 void tk_hex(const uint8_t *bytes, size_t size, char *out);           /* 2*size digits and NUL */
 bool tk_unhex(const char *text, size_t size, uint8_t *out);          /* size/2 bytes; false if not hex */
 uint32_t tk_crc32c(uint32_t crc, const void *data, size_t size);     /* start with 0 */

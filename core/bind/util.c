@@ -13,8 +13,7 @@ static int core_sha256(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 1, &size);
   uint8_t hash[32];
   char hex[65];
-  tk_err err;
-  if (tk_sha256(tk_slice_of(bytes, size), hash, &err)) return tk_return_error(L, &err);
+  tk_sha256(tk_slice_of(bytes, size), hash);
   tk_hex(hash, sizeof hash, hex);
   lua_pushlstring(L, hex, 64);
   return 1;

@@ -1,11 +1,8 @@
 -- What alloc_spec.lua runs while one allocation fails. Lines on stdout are acknowledged task ids.
 -- usage: tasker-lua spec/alloc/scenario.lua NAME STORE
-local core = require "tasker.core"
 local tasker = require "tasker"
 
--- OpenSSL does not survive running out while it is loaded; from then on it says so.
 local function arm()
-  core.sha256 ""
   os.getenv "TASKER_ALLOC_ARM"
 end
 
