@@ -347,7 +347,7 @@ static int memory_del(tk_kv_txn *base, tk_table table, tk_slice key, tk_err *err
   TK_ASSERT(txn->write);
   if (!find_item(*root, key)) return TK_KV_ABSENT;
   delete_key(kv, root, key);
-  while (*root && !(*root)->leaf && (*root)->count == 1) {
+  while (!(*root)->leaf && (*root)->count == 1) {
     node *only = keep_node((*root)->children[0]);
     drop_node(kv, *root);
     *root = only;
