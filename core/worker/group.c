@@ -67,10 +67,13 @@ static void on_signal(tk_signal_catcher *catcher) {
   request_stop((group *)((char *)catcher - offsetof(group, catcher)), STOP_GRACE_US);
 }
 
+static __thread group *waited_for;   /* whose threads this thread waits for */
+
 bool tk_group_stop_current(void) {
   tk_worker *worker = tk_worker_current();
-  if (worker) worker->request_stop(worker->context, STOP_GRACE_US);
-  return worker != NULL;
+  group *g = worker ? worker->context : waited_for;
+  if (g) request_stop(g, STOP_GRACE_US);
+  return g != NULL;
 }
 
 static group *new_group(const tk_group_options *options) {
@@ -259,7 +262,10 @@ int tk_group_work_threads(const tk_group_options *options, uint32_t threads, con
   if (options->watch) code = tk_engine_follow(options->engine, g->bell, err);
   for (uint32_t i = 0; !code && i < threads; i++) code = start_thread(g, err);
   if (code) request_stop(g, 0);
+  group *outer = waited_for;
+  waited_for = g;
   wait_for_threads(g);
+  waited_for = outer;
   if (options->watch) tk_engine_unfollow(options->engine, g->bell);
   tk_signal_release(&g->catcher);
   pthread_mutex_lock(&g->lock);

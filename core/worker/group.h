@@ -28,7 +28,7 @@ int tk_group_work_here(const tk_group_options *options, lua_State *L, const tk_w
 /* Works in `threads` threads until stopped. */
 int tk_group_work_threads(const tk_group_options *options, uint32_t threads, const tk_thread_states *states, size_t memory_limit,
                           tk_err *err);
-/* Stops the work that this thread's step belongs to; false: none does. */
+/* Stops the work that this thread's step belongs to, or whose threads it waits for; false: there is none. */
 bool tk_group_stop_current(void);
 
 #endif

@@ -44,6 +44,37 @@ describe("app:stop in a step", function()
   end)
 end)
 
+describe("the watch of work", function()
+  after_each(harness.clean)
+
+  for _, threads in ipairs { 0, 2 } do
+    it(("sees the log grow and may stop the work, threads = %d"):format(threads), function()
+      local app = harness.open "memory"
+      local file = process.write_file(harness.temp_dir() .. "/watched.lua", [[
+        require("tasker").handler { name = "watched", steps = { { name = "a", run = function() return 1 end } } }
+      ]])
+      if threads == 0 then
+        dofile(file)
+      else
+        assert(app:work { files = { file }, until_idle = true })
+      end
+      local id = app:submit "watched"
+      local calls = 0
+      assert.is_true(app:work {
+        threads = threads > 0 and threads or nil, files = threads > 0 and { file } or nil, watch_interval = 0.01,
+        watch = function()
+          calls = calls + 1
+          if app:task(id).status == "complete" then
+            app:stop()
+          end
+        end,
+      })
+      assert.equal("complete", app:task(id).status)
+      assert.is_true(calls > 0)
+    end)
+  end
+end)
+
 describe("work in a step", function()
   after_each(harness.clean)
 
