@@ -256,10 +256,26 @@ static void perform(turn *t) {
   wake_peers(t);
 }
 
+/* Another process committed between load and apply: decide is repeatable, perform happened not at all. */
+static void decide_again(turn *t) {
+  tk_workers_discard(t->e);
+  for (tk_request *r = t->requests; r; r = next_request(r)) {
+    r->code = TK_OK;
+    r->err.details[0] = '\0';
+    memset(r->answers, 0, r->event_count * sizeof *r->answers);
+  }
+  tk_engine_put_back(t->e, t->requests);
+  t->e->again = true;
+}
+
 /* Nothing was committed. A full disk passes: outcomes of workers wait, clients are told; an engine that is being closed does not
  * wait, others find what it held. Anything else ends the store's life here. */
 static void perform_failure(turn *t, const tk_err *err) {
   tk_engine *e = t->e;
+  if (err->code == TK_E_CONFLICT) {
+    decide_again(t);
+    return;
+  }
   bool waits = err->code == TK_E_FULL && !e->stopping;
   tk_request *wait = NULL, **wait_at = &wait;
   tk_workers_discard(e);
