@@ -35,11 +35,7 @@ int tk_engine_follow(tk_engine *e, tk_port *port, tk_err *err) {
 void tk_engine_unfollow(tk_engine *e, tk_port *port) { tk_engine_control(e, run_follow, &(follow_argument){port, true}, NULL); }
 
 void tk_followers_ring(tk_engine *e) {
-  for (tk_follower *f = e->followers; f; f = f->next) {
-    tk_message *message = tk_calloc(1, sizeof *message);
-    message->type = TK_MSG_LOG;
-    tk_port_push(f->port, message);
-  }
+  for (tk_follower *f = e->followers; f; f = f->next) tk_port_push_log(f->port);
 }
 
 /* ---- Workers come and go ---- */

@@ -130,7 +130,7 @@ typedef struct tk_interrupt_message {
 } tk_interrupt_message;
 
 /* ---- Waiting for changes ---- */
-/* Gets TK_MSG_LOG on `port` (at most one not yet drained) after each commit of any process that wrote to the log. */
+/* Gets TK_MSG_LOG on `port` (never two in a row) after commits of any process that wrote to the log. */
 int tk_engine_follow(tk_engine *engine, tk_port *port, tk_err *err);
 void tk_engine_unfollow(tk_engine *engine, tk_port *port);
 

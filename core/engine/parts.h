@@ -12,6 +12,8 @@
 
 /* Pushes a chain of messages at once; moves. */
 void tk_port_push_chain(tk_port *port, tk_message *first, tk_message *last);
+/* Pushes a TK_MSG_LOG, unless the newest message is one: a reader that does not come must not make the port grow. */
+void tk_port_push_log(tk_port *port);
 
 typedef struct tk_batch { uint64_t turn; uint32_t outstanding; } tk_batch;   /* the claims of one turn */
 
@@ -39,7 +41,7 @@ struct tk_worker_handle {
   tk_message *out_head, *out_tail;   /* this turn's messages, pushed after the commit */
 };
 
-typedef struct tk_follower { struct tk_follower *next; tk_port *port; _Atomic bool pending; } tk_follower;
+typedef struct tk_follower { struct tk_follower *next; tk_port *port; } tk_follower;
 
 /* A call run on the engine's thread between turns; the caller waits. */
 typedef struct tk_control {

@@ -52,15 +52,30 @@ static void ring(tk_port *port) {
   if (atomic_load(&port->waiting)) syscall(SYS_futex, &port->bell, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-void tk_port_push_chain(tk_port *port, tk_message *first, tk_message *last) {
+/* Under the lock, so that the port cannot be freed between push and wake. */
+static void append(tk_port *port, tk_message *first, tk_message *last) {
   last->next = NULL;
-  pthread_mutex_lock(&port->lock);
   bool was_empty = !port->head;
   if (was_empty) port->head = first;
   else port->tail->next = first;
   port->tail = last;
-  if (was_empty && port->wake) port->wake(port->context);   /* under the lock: the port cannot be freed between push and wake */
+  if (was_empty && port->wake) port->wake(port->context);
   if (was_empty) ring(port);
+}
+
+void tk_port_push_chain(tk_port *port, tk_message *first, tk_message *last) {
+  pthread_mutex_lock(&port->lock);
+  append(port, first, last);
+  pthread_mutex_unlock(&port->lock);
+}
+
+void tk_port_push_log(tk_port *port) {
+  pthread_mutex_lock(&port->lock);
+  if (!port->tail || port->tail->type != TK_MSG_LOG) {
+    tk_message *message = tk_calloc(1, sizeof *message);
+    message->type = TK_MSG_LOG;
+    append(port, message, message);
+  }
   pthread_mutex_unlock(&port->lock);
 }
 
