@@ -98,6 +98,24 @@ static int submit_one(turn *t, tk_request *r, size_t at, tk_identity_row *row, t
   return TK_OK;
 }
 
+/* Entries of one request with the same identity share its row: the second would find the first and be refused. */
+static int check_duplicates(turn *t, tk_request *r, size_t first, tk_err *err) {
+  tk_map seen = {0};
+  int code = TK_OK;
+  if (r->event_count < 2) return TK_OK;
+  for (size_t i = 0; i < r->event_count && !code; i++) {
+    const tk_submission *s = r->events[i].type == TK_EV_SUBMIT ? r->events[i].submission : NULL;
+    tk_identity_row *row = s ? t->load.identities[first + i] : NULL;
+    if (!row) continue;
+    uint64_t key = (uint64_t)(uintptr_t)row;
+    if (s->identity_conflict == TK_IDENTITY_REJECT && tk_map_get(&seen, key))
+      code = tk_err_set(err, TK_E_CONFLICT, "entry %zu has the identity of an earlier one", i + 1);
+    tk_map_put(&seen, key, row);
+  }
+  tk_map_free(&seen);
+  return code;
+}
+
 /* What could refuse a submission is looked at before the first of its request is made: all or nothing. */
 static int check_submissions(turn *t, tk_request *r, size_t first, tk_err *err) {
   for (size_t i = 0; i < r->event_count; i++) {
@@ -111,7 +129,7 @@ static int check_submissions(turn *t, tk_request *r, size_t first, tk_err *err) 
     tk_task *holder = s->identity_conflict == TK_IDENTITY_REJECT ? identity_holder(t, s, t->load.identities[first + i]) : NULL;
     if (holder) return refuse_duplicate(holder, err);
   }
-  return TK_OK;
+  return check_duplicates(t, r, first, err);
 }
 
 static int resolve_step_name(const tk_task *task, tk_event *event, tk_err *err) {

@@ -84,6 +84,15 @@ for _, kind in ipairs(harness.kinds) do
       assert.equal(first, err.details.task_id)
     end)
 
+    it("that rejects makes no task of a list with the same one twice", function()
+      local handler = handler_with { strategy = "hash", conflict = "reject" }
+      local err = harness.refused("conflict", { "entry 3" }, app:submit_many { { handler, { n = 1 } }, { handler, { n = 2 } },
+        { handler, { n = 1 } } })
+      assert.is_nil(err.details)
+      assert.equal(0, #app:tasks {})
+      assert.equal(2, #assert(app:submit_many { { handler, { n = 1 } }, { handler, { n = 2 } } }))
+    end)
+
     it("ends with its window", function()
       local handler = handler_with { strategy = "hash", window = 0.5 }
       local first = app:submit(handler, { n = 1 })
