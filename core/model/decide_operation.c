@@ -110,6 +110,7 @@ static int retry_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err
     tk_part_log(d, task, TK_LOG_TASK_RETRIED, TK_NO_STEP, 0, 0, event->audit);
   }
   fresh_attempts(d, task, event->step);
+  tk_part_settle(d, task, 0);   /* a kept signal may have ended it at once */
   return TK_OK;
 }
 
@@ -158,7 +159,7 @@ static int signal_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
     return TK_OK;
   }
   tk_part_unhook(d, task, at);
-  tk_part_complete(d, task, at, payload, 0);
+  tk_part_complete(d, task, at, payload, 0, nothing);
   tk_part_release_done(d, task, at, 0);
   tk_part_settle(d, task, 0);
   return TK_OK;
@@ -188,7 +189,7 @@ static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   const tk_graph_step *g = &task->graph->steps[event->step];
   bool late = event->timer_kind == TK_TIMER_SIGNAL;
   if (event->timer_kind == TK_TIMER_SLEEP || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
-    tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0);
+    tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0, nothing);
     tk_part_release_done(d, task, event->step, 0);
   } else if (late) {
     tk_step *step = tk_task_step(task, event->step);

@@ -4,7 +4,8 @@
 
 static const tk_slice nothing = {NULL, 0};
 
-/* Whether the event is about what the step is doing now. Only the attempt that is current can end the step. */
+/* Whether the event is about what the step is doing now. Only the attempt that is current can end the step. An ask has no fence of its own: whoever
+ * answers it, from the same committed values, answers the same; a late release only has it asked again. */
 static bool is_current(const tk_task *task, const tk_step *step, const tk_event *event) {
   if (!tk_part_running(task)) return false;
   if (event->attempt == 0) return step->status == TK_STEP_READY && (step->flags & TK_STEP_F_ASKING);
@@ -38,8 +39,17 @@ static void drop_progress(tk_decide *d, tk_step *step) {
   step->progress = 0;
 }
 
+static void count_failure(tk_decide *d, tk_task *task, const tk_event *event, tk_slice error) {
+  tk_step *step = tk_task_step(task, event->step);
+  step->failures++;
+  set_error(d, step, error);
+  tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
+}
+
 static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
-  tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, event->data), event->attempt);
+  if (event->failure.size) count_failure(d, task, event, event->failure);
+  tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, event->data), event->attempt,
+                   event->failure.size ? event->audit : nothing);
   drop_progress(d, tk_task_step(task, event->step));
   tk_part_release_done(d, task, event->step, 0);
 }
@@ -47,12 +57,23 @@ static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
 static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_step *step = tk_task_step(task, event->step);
   const tk_graph_step *g = &task->graph->steps[event->step];
-  step->failures++;
-  set_error(d, step, event->data);
-  tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
+  count_failure(d, task, event, event->data);
   if (event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit)
     retry_later(d, task, event->step, event->delay_us);
   else tk_part_fail(d, task, event->step);
+}
+
+static void step_skipped(tk_decide *d, tk_task *task, const tk_event *event) {
+  count_failure(d, task, event, event->failure);
+  drop_progress(d, tk_task_step(task, event->step));
+  tk_part_skip(d, task, event->step, event->attempt, event->audit);
+}
+
+/* Until somebody retries or resolves it. */
+static void step_parked(tk_decide *d, tk_task *task, const tk_event *event) {
+  count_failure(d, task, event, event->failure);
+  tk_part_log(d, task, TK_LOG_STEP_WAITING, event->step, event->attempt, 0, event->audit);
+  tk_part_wait(d, task, event->step, TK_WAIT_PERSON, 0, TK_TIMER_NONE);
 }
 
 static void step_snoozed(tk_decide *d, tk_task *task, const tk_event *event) {
@@ -89,7 +110,7 @@ static void index_again(tk_decide *d, tk_task *task, uint32_t index) {
 }
 
 static void complete_and_release(tk_decide *d, tk_task *task, uint32_t index, tk_slice results, uint32_t branch) {
-  tk_part_complete(d, task, index, tk_changes_payload(d->changes, results), 0);
+  tk_part_complete(d, task, index, tk_changes_payload(d->changes, results), 0, nothing);
   tk_part_release_done(d, task, index, branch);
 }
 
@@ -99,7 +120,7 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
   const tk_graph_step *g = &task->graph->steps[index];
   tk_step *step = tk_task_step(task, index);
   if (event->ask_skip) {
-    tk_part_skip(d, task, index);
+    tk_part_skip(d, task, index, 0, nothing);
     return;
   }
   step->flags |= TK_STEP_F_ASKED;
@@ -154,6 +175,8 @@ int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *
           : step_failed(d, task, event);
       break;
     case TK_EV_STEP_SNOOZED: step_snoozed(d, task, event); break;
+    case TK_EV_STEP_SKIPPED: step_skipped(d, task, event); break;
+    case TK_EV_STEP_PARKED: step_parked(d, task, event); break;
     case TK_EV_STEP_RELEASED:
       if (ask) {
         ask_ended(d, task, event);

@@ -31,9 +31,9 @@ void tk_part_keep_signal(tk_decide *d, tk_task *task, tk_slice name, uint64_t pa
 /* A pending step whose dependencies may have spoken already: it begins, is skipped, or waits for them. */
 void tk_part_rejoin(tk_decide *d, tk_task *task, uint32_t index);
 /* The ends of a step. `branch`: the case a switch took. Each tells the dependents what they need to know, once. */
-void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t results, uint32_t attempt);
+void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t results, uint32_t attempt, tk_slice data);
 void tk_part_release_done(tk_decide *d, tk_task *task, uint32_t index, uint32_t branch);
-void tk_part_skip(tk_decide *d, tk_task *task, uint32_t index);
+void tk_part_skip(tk_decide *d, tk_task *task, uint32_t index, uint32_t attempt, tk_slice data);
 void tk_part_fail(tk_decide *d, tk_task *task, uint32_t index);
 void tk_part_release_failed(tk_decide *d, tk_task *task, uint32_t index);
 /* Tells the dependents from outs[from] on; goes on through those that end at once; what exceeds the turn's share becomes a sweep.

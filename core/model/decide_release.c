@@ -69,7 +69,7 @@ bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index) {
   const tk_graph_step *g = &task->graph->steps[index];
   uint64_t payload = take_signal(d, task, g->signal);
   if (payload) {
-    tk_part_complete(d, task, index, payload, 0);
+    tk_part_complete(d, task, index, payload, 0, nothing);
     return true;
   }
   int64_t due_us = g->timeout_us ? after(d->now_us, g->timeout_us) : 0;
@@ -93,13 +93,13 @@ bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index) {
   return false;
 }
 
-void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t results, uint32_t attempt) {
+void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t results, uint32_t attempt, tk_slice data) {
   tk_part_set_step(d, task, index, TK_STEP_COMPLETE);
   tk_step *step = tk_task_step(task, index);
   step->results = results;
   step->error = 0;
   step->due_us = 0;
-  tk_part_log(d, task, TK_LOG_STEP_COMPLETED, index, attempt, 0, nothing);
+  tk_part_log(d, task, TK_LOG_STEP_COMPLETED, index, attempt, 0, data);
 }
 
 /* ---- Telling the dependents ---- */
@@ -123,19 +123,21 @@ static bool in_case(const tk_graph_case *c, uint32_t index) {
 
 /* A dependent that is in some case of the switch, but not in the one taken, is not to run. */
 static uint8_t end_for(const tk_graph_step *g, const release_item *item, uint32_t out) {
-  if (g->kind != TK_KIND_SWITCH || item->end == TK_DEP_SKIPPED || item->end == TK_DEP_FAILED) return item->end;
+  uint8_t how = item->end & (uint8_t)~TK_DEP_RECOVERED;
+  if (g->kind != TK_KIND_SWITCH || how != TK_DEP_DONE) return item->end;
   bool named = false;
   for (uint32_t c = 0; c < g->case_count; c++) named = named || in_case(&g->cases[c], out);
   if (!named || (item->branch < g->case_count && in_case(&g->cases[item->branch], out))) return item->end;
-  return TK_DEP_NOT_TAKEN;
+  return TK_DEP_NOT_TAKEN | (item->end & TK_DEP_RECOVERED);
 }
 
 static void count_end(tk_step *step, uint8_t end) {
-  step->met += end == TK_DEP_DONE || end == TK_DEP_RECOVERED;
-  step->unmet += end == TK_DEP_SKIPPED || end == TK_DEP_NOT_TAKEN;
-  step->failed_deps += end == TK_DEP_FAILED;
-  step->failed_deps -= end == TK_DEP_RECOVERED;
-  if (end == TK_DEP_NOT_TAKEN) step->flags |= TK_STEP_F_NOT_TAKEN;
+  uint8_t how = end & (uint8_t)~TK_DEP_RECOVERED;
+  step->met += how == TK_DEP_DONE;
+  step->unmet += how == TK_DEP_SKIPPED || how == TK_DEP_NOT_TAKEN;
+  step->failed_deps += how == TK_DEP_FAILED;
+  step->failed_deps -= (end & TK_DEP_RECOVERED) != 0;
+  if (how == TK_DEP_NOT_TAKEN) step->flags |= TK_STEP_F_NOT_TAKEN;
 }
 
 /* What its dependencies say is done. True: the pending step is at its end at once, *end for its dependents. */
@@ -183,41 +185,47 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
   run_releases(d, task, &work);
 }
 
-void tk_part_rejoin(tk_decide *d, tk_task *task, uint32_t index) {
-  uint8_t end;
-  if (arrive(d, task, index, &end)) tk_part_release(d, task, index, 0, end, 0);
+/* A step may end more than once (an error is retried), but its dependents count each dependency once: those that were told of an error are told
+ * again what became of it, those that were released by an error that continues are not. */
+static void tell(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, uint32_t branch) {
+  tk_step *step = tk_task_step(task, index);
+  if (step->flags & TK_STEP_F_RELEASED) return;
+  if (end == TK_DEP_FAILED) {
+    if (!task->graph->steps[index].ends_matter || (step->flags & TK_STEP_F_FAILED)) return;
+    step->flags |= TK_STEP_F_FAILED;
+  } else if (step->flags & TK_STEP_F_FAILED) {
+    step->flags &= (uint8_t)~TK_STEP_F_FAILED;
+    end |= TK_DEP_RECOVERED;
+  }
+  tk_part_release(d, task, index, 0, end, branch);
 }
 
 void tk_part_release_done(tk_decide *d, tk_task *task, uint32_t index, uint32_t branch) {
-  tk_step *step = tk_task_step(task, index);
-  uint8_t end = step->flags & TK_STEP_F_FAILED ? TK_DEP_RECOVERED : TK_DEP_DONE;
-  step->flags &= (uint8_t)~TK_STEP_F_FAILED;
-  if (!(step->flags & TK_STEP_F_RELEASED)) tk_part_release(d, task, index, 0, end, branch);
+  tell(d, task, index, TK_DEP_DONE, branch);
 }
 
-void tk_part_skip(tk_decide *d, tk_task *task, uint32_t index) {
+void tk_part_skip(tk_decide *d, tk_task *task, uint32_t index, uint32_t attempt, tk_slice data) {
   tk_part_set_step(d, task, index, TK_STEP_SKIPPED);
-  tk_part_log(d, task, TK_LOG_STEP_SKIPPED, index, 0, 0, nothing);
-  tk_part_release(d, task, index, 0, TK_DEP_SKIPPED, 0);
+  tk_task_step(task, index)->error = 0;
+  tk_part_log(d, task, TK_LOG_STEP_SKIPPED, index, attempt, 0, data);
+  tell(d, task, index, TK_DEP_SKIPPED, 0);
 }
 
-void tk_part_release_failed(tk_decide *d, tk_task *task, uint32_t index) {
-  tk_step *step = tk_task_step(task, index);
-  if (!task->graph->steps[index].ends_matter || (step->flags & (TK_STEP_F_FAILED | TK_STEP_F_RELEASED))) return;
-  step->flags |= TK_STEP_F_FAILED;
-  tk_part_release(d, task, index, 0, TK_DEP_FAILED, 0);
+void tk_part_rejoin(tk_decide *d, tk_task *task, uint32_t index) {
+  uint8_t end;
+  if (arrive(d, task, index, &end)) tell(d, task, index, end, 0);
 }
+
+void tk_part_release_failed(tk_decide *d, tk_task *task, uint32_t index) { tell(d, task, index, TK_DEP_FAILED, 0); }
 
 void tk_part_fail(tk_decide *d, tk_task *task, uint32_t index) {
   tk_part_set_step(d, task, index, TK_STEP_ERROR);
   if (!(task->graph->steps[index].flags & TK_GRAPH_CONTINUE)) {
-    tk_part_release_failed(d, task, index);
+    tell(d, task, index, TK_DEP_FAILED, 0);
     return;
   }
-  tk_step *step = tk_task_step(task, index);
-  if (step->flags & TK_STEP_F_RELEASED) return;
-  step->flags |= TK_STEP_F_RELEASED;
-  tk_part_release(d, task, index, 0, TK_DEP_DONE, UINT32_MAX);
+  tell(d, task, index, TK_DEP_DONE, UINT32_MAX);
+  tk_task_step(task, index)->flags |= TK_STEP_F_RELEASED;
 }
 
 void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {

@@ -29,6 +29,9 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_TIMER,  /* timer_kind, due_us */
                              TK_EV_SWEEP,  /* sweep, step, cursor: go on with what was too much for one turn */
                              TK_EV_SIGNAL, /* from clients: name, data: payload JSON */
+                             /* From workers: what retry.decide made of the attempt's failure, which stands in `failure`. */
+                             TK_EV_STEP_SKIPPED,
+                             TK_EV_STEP_PARKED, /* it waits for a person */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
@@ -46,13 +49,12 @@ typedef enum tk_sweep_kind {      /* stored */
 } tk_sweep_kind;
 
 /* What the end of a step means to its dependents. */
-typedef enum tk_dependency_end {                   /* stored */
-                                 TK_DEP_DONE = 0,  /* done, or counts as done */
-                                 TK_DEP_SKIPPED,   /* skipped */
-                                 TK_DEP_NOT_TAKEN, /* a switch that did not choose the dependent: it is skipped, whatever its
-                                                      other dependencies say */
-                                 TK_DEP_FAILED,    /* in error or cancelled */
-                                 TK_DEP_RECOVERED  /* done after all, after they were told that it failed */
+typedef enum tk_dependency_end {   /* stored */
+  TK_DEP_DONE = 0,                /* done, or counts as done */
+  TK_DEP_SKIPPED,                 /* skipped */
+  TK_DEP_NOT_TAKEN,               /* a switch that did not choose the dependent: it is skipped, whatever its other dependencies say */
+  TK_DEP_FAILED,                  /* in error or cancelled */
+  TK_DEP_RECOVERED = 8            /* a bit beside the others: they were told that it failed, which is no longer so */
 } tk_dependency_end;
 
 typedef struct tk_event {
@@ -73,6 +75,8 @@ typedef struct tk_event {
   tk_slice name;                  /* ANNOTATE, SIGNAL */
   tk_slice data;                  /* JSON by type, as above; RESOLVE: results */
   tk_slice audit;                 /* a JSON object {"reason":..., "by":...} for operations; empty: none */
+  tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted
+                                     and logged first; `audit` is then the data of what is logged next. Never in the inbox */
   const struct tk_submission *submission;   /* SUBMIT */
 } tk_event;
 

@@ -115,40 +115,45 @@ static int64_t seconds_at(lua_State *co, int at, int64_t fallback) {
   return seconds > 9.0e12 ? INT64_C(9000000000000000000) : (int64_t)(seconds * 1e6 + 0.5);
 }
 
+static tk_slice text_at(lua_State *co, int at, tk_arena *arena) {
+  tk_slice text = {NULL, 0};
+  if (lua_type(co, at) == LUA_TSTRING) text.data = lua_tolstring(co, at, &text.size);
+  return text.data ? tk_arena_copy(arena, text) : text;
+}
+
 /* Behind the inputs of an answer: the branch to take (1-based) and its name as JSON, the end of a sleep, or false: the step is skipped. */
 static void read_answer(lua_State *co, int at, tk_arena *arena, tk_event *event) {
   event->ask_skip = lua_type(co, at) == LUA_TBOOLEAN && !lua_toboolean(co, at);
   event->due_us = seconds_at(co, at, 0);
   if (lua_type(co, at + 1) != LUA_TSTRING) return;
-  tk_slice name;
-  name.data = lua_tolstring(co, at + 1, &name.size);
-  event->name = tk_arena_copy(arena, name);
+  event->name = text_at(co, at + 1, arena);
   event->cursor = (uint32_t)lua_tointeger(co, at) - 1;
   event->due_us = 0;
 }
 
+/* Behind a word: its text or number; what was decided has the error of the failure and the data of the log behind that. */
 void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   static const struct { const char *word; uint8_t type; } kinds[] = {
     {"done", TK_EV_STEP_DONE}, {"failed", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED},
-    {"answer", TK_EV_ASK_DONE}, {"ask_failed", TK_EV_ASK_FAILED}};
+    {"answer", TK_EV_ASK_DONE}, {"ask_failed", TK_EV_ASK_FAILED}, {"skip", TK_EV_STEP_SKIPPED}, {"park", TK_EV_STEP_PARKED}};
   const char *word = lua_type(co, at) == LUA_TSTRING ? lua_tostring(co, at) : "";
   uint8_t type = TK_EV_NONE;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (strcmp(word, kinds[i].word) == 0) type = kinds[i].type;
   bool has_text = lua_type(co, at + 1) == LUA_TSTRING;
   bool needs_text = type != TK_EV_STEP_SNOOZED && type != TK_EV_ASK_DONE;
-  if (type == TK_EV_NONE || (needs_text && !has_text)) {
+  bool decided = type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED;
+  if (type == TK_EV_NONE || (needs_text && !has_text) || (decided && lua_type(co, at + 2) != LUA_TSTRING)) {
     tk_outcome_post_error(fiber, "the step runner gave no outcome", SIZE_MAX);
     return;
   }
   tk_arena *arena;
   tk_event *event = tk_worker_event(fiber->worker, fiber->run, type, &arena);
-  if (type == TK_EV_STEP_SNOOZED) {
-    event->delay_us = seconds_at(co, at + 1, 0);
-  } else if (has_text) {
-    tk_slice text;
-    text.data = lua_tolstring(co, at + 1, &text.size);
-    event->data = tk_arena_copy(arena, text);
+  if (type == TK_EV_STEP_SNOOZED) event->delay_us = seconds_at(co, at + 1, 0);
+  else event->data = text_at(co, at + 1, arena);
+  if (type == TK_EV_STEP_DONE || type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED) {
+    event->failure = text_at(co, at + 2, arena);
+    event->audit = text_at(co, at + 3, arena);
   }
   if (type == TK_EV_ASK_DONE) read_answer(co, at + 2, arena, event);
   if (type == TK_EV_STEP_FAILED) {

@@ -3,10 +3,12 @@
  *
  * graph:   steps as  name[<dep,dep][!flag...]  task: max=N timeout=N
  *          flags: skip cont ask once limitN lostN any joinN alldone sleepN sig (waits for the signal of its own name) withinN
- * completes case:NAME:step events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N |
- * release x | lost x | answer x [no] [case=N] [until=N] | deny x | signal name | tick N | cancel [x] | pause | resume | retry [x]
- * | resolve [x] | stale x results: task=STATUS x=STATUS x.wait=timer x.held=1 log=KIND,KIND... (all of this event's log) refused
- * fenced not (claim) */
+ *          completes case:NAME:step
+ * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x |
+ *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
+ *          answer x [no] [case=N] [until=N] | deny x | signal name | tick N | cancel [x] |
+ *          pause | resume | retry [x] | resolve [x]
+ * results: task=STATUS x=STATUS x.wait=timer x.held=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
 #include "base/alloc.h"
 #include "model/decide.h"
 #include "test.h"
@@ -223,7 +225,8 @@ static int verb_type(const char *verb) {
                {"release", TK_EV_STEP_RELEASED}, {"lost", TK_EV_STEP_LOST},   {"answer", TK_EV_ASK_DONE},
                {"deny", TK_EV_ASK_FAILED},       {"stale", TK_EV_STEP_DONE},  {"beat", TK_EV_HEARTBEAT},
                {"cancel", TK_EV_CANCEL},         {"pause", TK_EV_PAUSE},      {"resume", TK_EV_RESUME},
-               {"retry", TK_EV_RETRY},           {"resolve", TK_EV_RESOLVE},  {"signal", TK_EV_SIGNAL}};
+               {"retry", TK_EV_RETRY},           {"resolve", TK_EV_RESOLVE},  {"signal", TK_EV_SIGNAL},
+               {"skip", TK_EV_STEP_SKIPPED},     {"park", TK_EV_STEP_PARKED},   {"give", TK_EV_STEP_DONE}};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
     if (strcmp(verbs[i].name, verb) == 0) return verbs[i].type;
   fprintf(stderr, "no verb %s\n", verb);
@@ -256,6 +259,8 @@ static void run_event(world *w, char *text) {
   }
   if (signal) event.name = tk_arena_copy(&w->arena, tk_slice_str(words[1]));
   if (strcmp(words[0], "stale") == 0) event.attempt--;
+  bool decided = strcmp(words[0], "skip") == 0 || strcmp(words[0], "park") == 0 || strcmp(words[0], "give") == 0;
+  if (decided) event.failure = event.audit = tk_slice_str("{}");
   for (int i = 2; i < count; i++) {
     if (strcmp(words[i], "perm") == 0) event.retryable = false;
     else if (strcmp(words[i], "no") == 0) event.ask_skip = true;
@@ -526,6 +531,34 @@ TEST(a_signal_is_taken_whenever_it_comes) {
   run_case("a!sig!within10!completes", "submit\ntick 10 => a=complete task=complete");
   run_case("a!sig", "submit\nsignal other => a=waiting\npause\nsignal a => a=complete task=paused\nresume => task=complete");
   run_case("a!sig!within10", "submit\ntick 10 => task=error\nsignal a => refused");
+}
+
+TEST(a_failure_may_be_decided_to_be_skipped_as_a_branch_that_is_not_taken) {
+  run_case("a d b<a c<a,d",
+           "submit\nclaim a\nskip a => a=skipped b=skipped c=pending task=in_progress log=step.failed,step.skipped,step.skipped\n"
+           "claim d\ndone d => c=ready\nclaim c\ndone c => task=complete");
+  run_case("a!limit1", "submit\nclaim a\nskip a => a=skipped task=complete\nretry a => refused\nskip a => fenced");
+}
+
+TEST(a_failure_may_be_decided_to_have_results) {
+  run_case("a!once b<a", "submit\nclaim a\ngive a => a=complete b=ready log=step.failed,step.completed");
+}
+
+TEST(a_parked_step_waits_for_a_person_who_retries_or_resolves_it) {
+  run_case("a!limit1 b<a",
+           "submit\nclaim a\npark a => a=waiting a.wait=person b=pending task=in_progress log=step.failed,step.waiting\n"
+           "tick 9999 => a=waiting\nretry a => a=ready\nclaim a => a.attempts=2\ndone a => b=ready");
+  run_case("a!limit2", "submit\nclaim a\nfail a\ntick 10\nclaim a\npark a\nretry a\nclaim a\nfail a => a=waiting a.wait=retry");
+  run_case("a b<a", "submit\nclaim a\npark a\nresolve a => a=resolved_manually b=ready");
+  run_case("a", "submit\nclaim a\npark a\ncancel => a=cancelled task=cancelled");
+  run_case("a", "submit\nclaim a\npark a\npause\nretry a => a=ready a.held=1\nresume => a.held=0");
+}
+
+TEST(a_step_that_is_skipped_after_its_error_was_told_is_counted_once) {
+  run_case("a!cont b c<a,b", "submit\nclaim a\nfail a perm => c=pending\nretry a\nclaim a\nskip a => c=pending\n"
+                             "claim b\ndone b => c=ready");
+  run_case("a b c<a,b!alldone", "submit\nclaim a\nfail a perm => c=pending\nretry a\nclaim a\nskip a => c=pending\n"
+                                "claim b\ndone b => c=ready\nclaim c\ndone c => task=complete");
 }
 
 /* Runs last (the harness keeps the order of the file): a row that nothing took is a rule that nobody needs or nobody tested. */

@@ -271,7 +271,7 @@ static void take_messages(sim *s, process *p) {
         ask(s, p->engine,
             (tk_event){.type = TK_EV_STEP_RELEASED, .task_no = run->task_no, .step = run->step, .attempt = run->attempt},
             &answer);
-        if (!answer.fenced) fail(s, "an interrupted attempt was not fenced");
+        if (run->attempt && !answer.fenced) fail(s, "an interrupted attempt was not fenced");   /* asks: see is_current */
         tk_free(run);
         break;
       }
@@ -287,6 +287,14 @@ static void step_process(sim *s, process *p) {
   if (!p->engine) return;
   tk_engine_step(p->engine);
   take_messages(s, p);
+}
+
+/* What retry.decide may make of a failure besides another attempt. */
+static void decide_failure(sim *s, tk_event *event) {
+  static const uint8_t types[] = {TK_EV_STEP_DONE, TK_EV_STEP_SKIPPED, TK_EV_STEP_PARKED};
+  event->type = types[pick(s, 3)];
+  event->failure = tk_slice_str("{\"message\":\"no\"}");
+  event->audit = tk_slice_str("{\"decided\":\"so\"}");
 }
 
 static tk_event random_outcome(sim *s, const tk_run_message *run) {
@@ -308,6 +316,7 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
   else if (kind < 85) event.type = TK_EV_STEP_FAILED;
   else if (kind < 90) event.type = TK_EV_STEP_SNOOZED, event.delay_us = 1000000LL * pick(s, 30);
   else if (kind < 95) event.type = TK_EV_STEP_RELEASED;
+  else if (kind < 97) decide_failure(s, &event);
   else event.type = TK_EV_HEARTBEAT;
   return event;
 }
@@ -318,7 +327,7 @@ static void finish_some(sim *s, process *p, bool cleanly) {
     uint32_t at = pick(s, (uint32_t)p->running_count);
     tk_run_message *run = p->running[at];
     tk_event event = random_outcome(s, run);
-    if (cleanly) event.type = run->attempt ? TK_EV_STEP_DONE : TK_EV_ASK_DONE;
+    if (cleanly) event.type = run->attempt ? TK_EV_STEP_DONE : TK_EV_ASK_DONE, event.failure = (tk_slice){NULL, 0};
     say(s, "process %d: outcome %u of task %llu step %u attempt %u", (int)(p - s->processes), event.type,
         (unsigned long long)run->task_no, run->step, run->attempt);
     if (event.type != TK_EV_HEARTBEAT) p->running[at] = p->running[--p->running_count];
@@ -422,7 +431,8 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
       *status = TK_STEP_IN_PROGRESS;
       break;
     case TK_LOG_STEP_COMPLETED:
-      if (*status != TK_STEP_IN_PROGRESS && f->s->graphs[f->s->task_graph[t]]->steps[e->step].kind == TK_KIND_RUN)
+      if (*status != TK_STEP_IN_PROGRESS && f->s->graphs[f->s->task_graph[t]]->steps[e->step].kind == TK_KIND_RUN &&
+          !memmem(e->data.data, e->data.size, "decided", 7))
         fail(f->s, "task %d step %u completed while not running", t, e->step);
       *status = TK_STEP_COMPLETE;
       break;
@@ -523,12 +533,37 @@ static void do_something(sim *s) {
   else if (!p->engine) start_process(s, p);
 }
 
+/* A person settles what waits for one. */
+static void resolve_parked(sim *s) {
+  tk_arena arena = {0};
+  tk_snap *snap;
+  tk_err err;
+  if (tk_snap_open(s->store, &snap, &err)) {
+    fail(s, "snapshot: %s", err.message);
+    return;
+  }
+  TK_LIST(tk_event) parked = {0};
+  for (size_t i = 0; i < s->task_count && !*s->failure; i++) {
+    tk_task *task;
+    if (tk_snap_task(snap, &arena, tk_snap_task_no(snap, &s->tasks[i]), tk_engine_graph_lookup, s->client, &task, NULL, &err))
+      fail(s, "task: %s", err.message);
+    for (uint32_t at = 0; !*s->failure && at < task->graph->step_count; at++) {
+      tk_event event = {.type = TK_EV_RESOLVE, .task_id = s->tasks[i], .step = at, .data = tk_slice_str("1")};
+      if (tk_task_step(task, at)->waiting_for == TK_WAIT_PERSON) tk_list_push(&arena, &parked, event);
+    }
+  }
+  tk_snap_close(snap);
+  for (size_t i = 0; i < parked.count; i++) ask(s, s->client, parked.items[i], NULL);
+  tk_arena_free(&arena);
+}
+
 /* Everybody works, nobody disturbs: all that is not final must come to its end. */
 static void drain(sim *s) {
   for (size_t i = 0; i < s->task_count; i++) {
     tk_event resume = {.type = TK_EV_RESUME, .task_id = s->tasks[i], .step = TK_NO_STEP};
     ask(s, s->client, resume, NULL);
   }
+  resolve_parked(s);
   for (int i = 0; i < MAX_PROCESSES; i++)
     if (!s->processes[i].engine) start_process(s, &s->processes[i]);
   for (int round = 0, quiet = 0; round < 20000 && quiet < 3 && !*s->failure; round++) {
