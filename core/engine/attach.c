@@ -32,7 +32,9 @@ static int run_follow(tk_engine *e, void *argument, tk_err *err) {
 int tk_engine_follow(tk_engine *e, tk_port *port, tk_err *err) {
   return tk_engine_control(e, run_follow, &(follow_argument){port, false}, err);
 }
-void tk_engine_unfollow(tk_engine *e, tk_port *port) { tk_engine_control(e, run_follow, &(follow_argument){port, true}, NULL); }
+void tk_engine_unfollow(tk_engine *e, tk_port *port) {
+  tk_engine_control_always(e, run_follow, &(follow_argument){port, true}, NULL);
+}
 
 void tk_followers_ring(tk_engine *e) {
   for (tk_follower *f = e->followers; f; f = f->next) tk_port_push_log(f->port);
@@ -111,6 +113,6 @@ int tk_engine_attach(tk_engine *e, const tk_worker_options *options, tk_worker_h
   *out = a.worker;
   return code;
 }
-void tk_engine_pause_worker(tk_engine *e, tk_worker_handle *worker) { tk_engine_control(e, run_pause, worker, NULL); }
-void tk_engine_detach(tk_engine *e, tk_worker_handle *worker) { tk_engine_control(e, run_detach, worker, NULL); }
-void tk_engine_abandon_worker(tk_engine *e, tk_worker_handle *worker) { tk_engine_control(e, run_detach, worker, NULL); }
+void tk_engine_pause_worker(tk_engine *e, tk_worker_handle *worker) { tk_engine_control_always(e, run_pause, worker, NULL); }
+void tk_engine_detach(tk_engine *e, tk_worker_handle *worker) { tk_engine_control_always(e, run_detach, worker, NULL); }
+void tk_engine_abandon_worker(tk_engine *e, tk_worker_handle *worker) { tk_engine_control_always(e, run_detach, worker, NULL); }

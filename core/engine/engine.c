@@ -284,9 +284,14 @@ int tk_engine_call(tk_engine *e, tk_request *request) {
 }
 
 int tk_engine_control(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err) {
-  tk_control c = {.run = run, .argument = argument, .err = err};
   int code = tk_engine_alive(e, err);
-  if (code) return code;
+  return code ? code : tk_engine_control_always(e, run, argument, err);
+}
+
+int tk_engine_control_always(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err) {
+  tk_control c = {.run = run, .argument = argument, .err = err};
+  int code = TK_OK;
+  if (e->pid != getpid()) return tk_engine_alive(e, err);
   if (e->manual) return run(e, argument, err);
   pthread_mutex_lock(&e->lock);
   code = tk_engine_start_thread(e, err);

@@ -107,6 +107,8 @@ static inline uint64_t tk_running_key(uint64_t task_no, uint32_t step) { return 
 void tk_engine_free(tk_engine *engine);
 /* Runs `run` on the engine's thread between turns and waits for it (a manual engine: at once). */
 int tk_engine_control(tk_engine *engine, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err);
+/* The same also after the store failed: who leaves takes its port away, so the engine must not keep it. */
+int tk_engine_control_always(tk_engine *engine, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err);
 
 /* thread.c */
 int tk_engine_start_thread(tk_engine *engine, tk_err *err);   /* under engine->lock; once */

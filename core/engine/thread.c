@@ -26,7 +26,7 @@ static bool scan_process(void *context, const tk_process *process) {
 static void look_for_dead(tk_engine *e) {
   death_scan scan = {.engine = e};
   tk_snap *snap;
-  if (!e->process.number || !e->presence || tk_snap_open(e->store, &snap, NULL)) return;
+  if (!e->process.number || !e->presence || atomic_load(&e->failed) || tk_snap_open(e->store, &snap, NULL)) return;
   tk_snap_each_process(snap, scan_process, &scan, NULL);
   tk_snap_close(snap);
   e->unburied = false;
@@ -128,6 +128,7 @@ static void sleep_until_called(tk_engine *e) {
   struct pollfd fds[MAX_FDS];
   size_t count = 0;
   uint32_t wants = (e->workers ? TK_WAKE_WORK : 0) | (e->followers || wants_idle(e) ? TK_WAKE_LOG : 0);
+  if (atomic_load(&e->failed)) wants = 0;
   if (e->process.number && (tk_presence_changed(e->presence) || e->unburied)) look_for_dead(e);
   fds[count++] = (struct pollfd){.fd = e->bell, .events = POLLIN};
   tk_presence_poll(e->presence, fds, &count, MAX_FDS);
@@ -154,7 +155,11 @@ static void sleep_until_called(tk_engine *e) {
   if (died) look_for_dead(e);
 }
 
+/* After the store failed there are no turns any more, and so nothing to be called for but requests, which get the failure. */
 static void answer_failed(tk_engine *e) {
+  e->again = e->unburied = false;
+  e->hold_off_us = 0;
+  e->next_timer_us = INT64_MAX;
   for (tk_request *r; (r = tk_engine_take_inbox(e));)
     while (r) {
       tk_request *next = (tk_request *)r->message.next;
@@ -185,7 +190,7 @@ static void *run_thread(void *engine) {
     bool stop = e->stopping && !e->inbox_head && !e->controls;
     pthread_mutex_unlock(&e->lock);
     if (stop) break;
-    tk_workers_tell_idle(e);
+    if (!atomic_load(&e->failed)) tk_workers_tell_idle(e);
     sleep_until_called(e);
   }
   tk_engine_leave(e);
