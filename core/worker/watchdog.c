@@ -145,7 +145,8 @@ static int start_thread(tk_err *err) {
   if (owner == getpid()) return 0;
   watches = NULL;
   catchers = NULL;
-  if (bell < 0) bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (bell >= 0) close(bell);   /* a fork's child has a bell of its own: the parent's watchdog would take the rings of this one */
+  bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (bell < 0) return tk_err_set(err, TK_E_IO, "cannot make an event descriptor: %s", strerror(errno));
   sigset_t all, old;
   pthread_t thread;
