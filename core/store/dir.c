@@ -100,6 +100,7 @@ static int sync_above(const char *path, tk_err *err) {
 }
 
 int tk_dir_make(const char *path, tk_err *err) {
+  if (path[0] == '\0') return tk_err_set(err, TK_E_INVALID, "the path of the folder is empty");
   char *copy = tk_strdup(path);
   int rc = 0, sync_rc = 0;
   for (char *at = copy + 1;; at++) {
