@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "bind/cron.h"
 #include "bind/definition.h"
 #include "bind/engine.h"
@@ -14,8 +15,6 @@
 #include "bind/wait.h"
 #include "limits.h"
 #include "worker/fiber.h"
-
-#define TK_VERSION "0.1.0"
 
 static int core_in_fiber(lua_State *L) {
   lua_pushboolean(L, tk_fiber_current(L) != NULL);

@@ -132,8 +132,8 @@ static int engine_events(lua_State *L) {
   uint64_t last = 0;
   if (has_id && !tk_arg_id(L, 3, &id)) return no_such_id(L, 3);
   tk_state *state = tk_state_scratch(L);
-  if (tk_view_events_of(engine, kinds, after < 0 ? 0 : (uint64_t)after, has_id ? &id : NULL, limit < 0 ? 0 : (size_t)limit, &state->buf,
-                        &last, &err))
+  if (tk_view_events(engine, kinds, after < 0 ? 0 : (uint64_t)after, has_id ? &id : NULL, limit < 0 ? 0 : (size_t)limit, &state->buf,
+                     &last, &err))
     return tk_return_error(L, &err);
   tk_state_push_buf(L, state);
   lua_pushinteger(L, (lua_Integer)last);
@@ -169,7 +169,7 @@ static int engine_info(lua_State *L) {
 }
 
 static int engine_payload(lua_State *L) {
-  static const char *const which[] = {"results", "error", "inputs", "progress", NULL};   /* in the order of TK_STEP_RESULTS ... */
+  static const char *const which[] = {"results", "error", "inputs", "progress", NULL};   /* in the order of TK_VIEW_RESULTS ... */
   ENGINE_OR_RETURN(L, engine);
   uint64_t task_no = (uint64_t)luaL_checkinteger(L, 2);
   lua_Integer step = luaL_checkinteger(L, 3);

@@ -47,9 +47,8 @@ tk_port *tk_port_new(void (*wake)(void *context), void *context);   /* NULL wake
 void tk_port_free(tk_port *port);                                    /* frees the messages left in it */
 void tk_port_push(tk_port *port, tk_message *message);               /* moves */
 tk_message *tk_port_drain(tk_port *port);                            /* all, oldest first, or NULL; the caller owns them */
-/* Blocks until something is there, timeout_us passed (< 0: never), or tk_port_interrupt. NULL then. */
+/* Blocks until something is there, or timeout_us passed (< 0: never): NULL then. */
 tk_message *tk_port_wait(tk_port *port, int64_t timeout_us);
-void tk_port_interrupt(tk_port *port);                               /* async-signal-safe */
 void tk_message_free(tk_message *message);
 
 /* ---- Requests ---- */
@@ -104,7 +103,7 @@ int tk_engine_attach(tk_engine *engine, const tk_worker_options *options, tk_wor
 /* No new RUN after it returns; what runs must be ended by outcome events (or RELEASED) before. */
 void tk_engine_pause_worker(tk_engine *engine, tk_worker_handle *worker);
 void tk_engine_detach(tk_engine *engine, tk_worker_handle *worker);
-/* A thread that does not come back: its steps (but `step` of task_no) are given back, the slot is written off. */
+/* A thread that does not come back: as detach, while its steps still run. Their outcomes are posted by whoever gives it up. */
 void tk_engine_abandon_worker(tk_engine *engine, tk_worker_handle *worker);
 
 /* Run one attempt (attempt > 0) or answer one ask (attempt 0). */

@@ -11,8 +11,7 @@
 #include "base/clock.h"
 #include "engine/parts.h"
 
-/* A futex word counts pushes and interrupts, so that a reader that looked before it slept cannot miss one, and so that interrupt is
- * async-signal-safe (a condition variable is not). */
+/* A futex word counts pushes, so that a reader that looked before it slept cannot miss one. */
 struct tk_port {
   pthread_mutex_t lock;
   tk_message *head, *tail;
@@ -20,7 +19,6 @@ struct tk_port {
   void *context;
   _Atomic uint32_t bell;
   _Atomic uint32_t waiting;
-  _Atomic uint32_t interrupts;
 };
 
 tk_port *tk_port_new(void (*wake)(void *context), void *context) {
@@ -98,13 +96,12 @@ tk_message *tk_port_drain(tk_port *port) {
 
 tk_message *tk_port_wait(tk_port *port, int64_t timeout_us) {
   int64_t end_us = timeout_us < 0 ? INT64_MAX : tk_monotonic_us() + timeout_us;
-  uint32_t interrupts = atomic_load(&port->interrupts);
   for (;;) {
     uint32_t bell = atomic_load(&port->bell);
     atomic_fetch_add(&port->waiting, 1);
     tk_message *first = tk_port_drain(port);
     int64_t left_us = end_us == INT64_MAX ? INT64_MAX : end_us - tk_monotonic_us();
-    bool stop = first || left_us <= 0 || atomic_load(&port->interrupts) != interrupts;
+    bool stop = first || left_us <= 0;
     if (!stop) {
       if (left_us > WAIT_AT_MOST_US) left_us = WAIT_AT_MOST_US;
       struct timespec left = {left_us / 1000000, left_us % 1000000 * 1000};
@@ -113,10 +110,4 @@ tk_message *tk_port_wait(tk_port *port, int64_t timeout_us) {
     atomic_fetch_sub(&port->waiting, 1);
     if (stop) return first;
   }
-}
-
-void tk_port_interrupt(tk_port *port) {
-  atomic_fetch_add(&port->interrupts, 1);
-  atomic_fetch_add(&port->bell, 1);
-  syscall(SYS_futex, &port->bell, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }

@@ -108,8 +108,6 @@ int tk_presence_join(tk_presence *p, const uint8_t incarnation[16], tk_err *err)
   return TK_OK;
 }
 
-bool tk_presence_joined(const tk_presence *p) { return p && *p->self; }
-
 void tk_presence_want(tk_presence *p, uint32_t wants) {
   if (p && p->wants) atomic_store(p->wants, wants);
 }

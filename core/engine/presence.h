@@ -17,7 +17,6 @@ tk_presence *tk_presence_new(const char *store_path);
 void tk_presence_free(tk_presence *presence);        /* removes this process's files if it joined */
 /* Makes and locks this process's files under `incarnation`. */
 int tk_presence_join(tk_presence *presence, const uint8_t incarnation[16], tk_err *err);
-bool tk_presence_joined(const tk_presence *presence);
 /* Sets what this process wants to be woken for (0: it is awake). Sequentially consistent: set it, then look at the store a last time. */
 void tk_presence_want(tk_presence *presence, uint32_t wants);
 /* Wakes the peers that want any of `reasons`. */

@@ -20,14 +20,12 @@ typedef struct tk_task_filter {
 /* A JSON array of tasks, newest first (summaries unless filter.steps). *next: cursor of the next page, 0 at the end. */
 int tk_view_tasks(tk_engine *engine, const tk_task_filter *filter, tk_buf *out, uint64_t *next, tk_err *err);
 int tk_view_count(tk_engine *engine, const tk_task_filter *filter, uint64_t *count, tk_err *err);
-/* Events with seq > after as a JSON array, at most limit (0: all). *last: seq of the last one given, or `after`. */
-int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last, tk_err *err);
+/* Events with seq > after as a JSON array, at most limit (0: all); kinds: bits by tk_log_kind, 0: all. *last: the last seq looked
+ * at, from where to go on, or `after`. */
+int tk_view_events(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last,
+                   tk_err *err);
 /* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool}]:
  * the current content of each version. */
-/* Only events of some kinds: bits by tk_log_kind, 0: all. *last: the last seq looked at, from where to go on. */
-int tk_view_events_of(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last,
-                      tk_err *err);
-int tk_view_last_seq(tk_engine *engine, uint64_t *last, tk_err *err);   /* 0: the log is empty */
 int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
 int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err);      /* section 10, CLI: stats --json */
 /* Status of one task without the rest: for wait. */

@@ -84,12 +84,8 @@ static bool visit_event(void *context, const tk_log_event *event) {
   return walk->code == 0 && walk->count != walk->limit;
 }
 
-int tk_view_events(tk_engine *engine, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last, tk_err *err) {
-  return tk_view_events_of(engine, 0, after, task, limit, out, last, err);
-}
-
-int tk_view_events_of(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last,
-                      tk_err *err) {
+int tk_view_events(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last,
+                   tk_err *err) {
   _Static_assert(TK_LOG_KIND_COUNT <= 64, "a bit for each kind");
   size_t start = out->size;
   log_walk walk = {.err = err, .w = tk_json_to(out), .limit = limit, .kinds = kinds, .last = after};
@@ -107,15 +103,5 @@ int tk_view_events_of(tk_engine *engine, uint64_t kinds, uint64_t after, const t
   tk_reading_close(&walk.reading);
   if (code) out->size = start;
   *last = code ? after : walk.last;
-  return code;
-}
-
-int tk_view_last_seq(tk_engine *engine, uint64_t *last, tk_err *err) {
-  tk_reading reading;
-  tk_meta meta = {0};
-  int code = tk_reading_open(&reading, engine, err);
-  if (!code) code = tk_snap_meta(reading.snap, &meta, err);
-  tk_reading_close(&reading);
-  *last = meta.last_seq;
   return code;
 }

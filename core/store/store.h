@@ -29,7 +29,6 @@ const char *tk_store_path(const tk_store *store);      /* absolute directory; ""
 /* ---- Turns ---- */
 
 /* What a turn will touch. All slices and arrays are borrowed until apply or abort. */
-typedef struct tk_lane { uint32_t queue, definition; } tk_lane;
 typedef struct tk_plan {
   int64_t now_us;
   uint32_t process;               /* whose notices to read; 0: none */
