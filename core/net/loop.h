@@ -1,4 +1,4 @@
-/* A thread's event loop: timers and a wake-up from other threads over one libuv loop (sockets join it later). Idle, it sleeps in the kernel
+/* A thread's event loop: timers and a wake-up from other threads over one libuv loop. Idle, it sleeps in the kernel
  * without waking. Thread: one owner; tk_loop_wake is for any thread and for signal handlers. */
 #ifndef TK_NET_LOOP_H
 #define TK_NET_LOOP_H

@@ -11,7 +11,7 @@ void tk_outcome_post_error(tk_fiber *fiber, const char *message, size_t size);  
 /* By the graph's own policy. */
 void tk_outcome_post_timeout(tk_fiber *fiber);
 void tk_outcome_post_released(tk_worker *worker, const tk_run_message *run);
-/* "it did not end within its timeout of 2 s" */
+/* "not done within its timeout of 2 s" */
 void tk_outcome_timeout_message(const tk_fiber *fiber, char *out, size_t size);
 /* A request of its own that fails `run` by its timeout; for the watchdog's thread. */
 tk_request *tk_outcome_timeout_request(const tk_run_message *run);

@@ -88,7 +88,7 @@ void tk_worker_wake(tk_worker *worker);
 /* Follows the engine's log, so that log_count moves. Idempotent. */
 int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err);
 
-/* ---- Outcomes (fiber.c) ---- */
+/* ---- Outcomes (outcome.c) ---- */
 /* An event about the attempt, to be filled with data of the arena before tk_worker_event_end (nothing in between may raise); posted with
  * others. */
 tk_event *tk_worker_event(tk_worker *worker, const tk_run_message *run, uint8_t type, tk_arena **arena);
