@@ -11,7 +11,7 @@ void tk_hex(const uint8_t *bytes, size_t size, char *out) {
   *out = '\0';
 }
 
-static int digit_of(char c) {
+int tk_hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -21,7 +21,7 @@ static int digit_of(char c) {
 bool tk_unhex(const char *text, size_t size, uint8_t *out) {
   if (size % 2) return false;
   for (size_t i = 0; i < size; i += 2) {
-    int high = digit_of(text[i]), low = digit_of(text[i + 1]);
+    int high = tk_hex_digit(text[i]), low = tk_hex_digit(text[i + 1]);
     if (high < 0 || low < 0) return false;
     out[i / 2] = (uint8_t)(high << 4 | low);
   }

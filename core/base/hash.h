@@ -6,6 +6,7 @@
 
 void tk_sha256(tk_slice data, uint8_t out[32]);
 void tk_hex(const uint8_t *bytes, size_t size, char *out);           /* 2*size digits and NUL */
+int tk_hex_digit(char c);                                            /* 0 to 15, either case; -1: none */
 bool tk_unhex(const char *text, size_t size, uint8_t *out);          /* size/2 bytes; false if not hex */
 uint32_t tk_crc32c(uint32_t crc, const void *data, size_t size);     /* start with 0 */
 uint32_t tk_crc32c_portable(uint32_t crc, const void *data, size_t size); /* the same without the instruction */

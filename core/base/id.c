@@ -1,6 +1,7 @@
 #include "base/id.h"
 
 #include "base/buf.h"
+#include "base/hash.h"
 
 /* rand_a starts low within a millisecond, so that a burst has room before the time must be moved ahead. */
 #define COUNTER_MAX 0xFFFu
@@ -37,20 +38,13 @@ void tk_id_format(const tk_id *id, char out[37]) {
   out[at] = '\0';
 }
 
-static int digit_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool tk_id_parse(const char *text, size_t size, tk_id *id) {
   if (size != 36) return false;
   tk_id parsed;
   size_t at = 0;
   for (size_t i = 0; i < 16; i++) {
     if (dash_at(at) && text[at++] != '-') return false;
-    int high = digit_of(text[at]), low = digit_of(text[at + 1]);
+    int high = tk_hex_digit(text[at]), low = tk_hex_digit(text[at + 1]);
     if (high < 0 || low < 0) return false;
     parsed.bytes[i] = (uint8_t)(high << 4 | low);
     at += 2;
