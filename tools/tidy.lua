@@ -9,7 +9,7 @@ local RESTRICTED = {
   { "lauxlib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/" } },
   { "lualib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/" } },
   { "lmdb%.h", { "^core/store/kv_lmdb%.c$", "^bench/", "^spec/" } },
-  { "uv%.h", { "^core/net/", "^core/worker/", "^spec/" } },
+  { "uv%.h", { "^core/net/", "^spec/" } },
 }
 
 -- Assembled, so that this file does not find itself.
