@@ -1,18 +1,20 @@
 --- Runs the benchmarks, each in a process of its own, and prints each figure beside the floor of the same run and its target.
 --
--- usage: tasker-lua bench/run.lua [--quick] [--json] [NAME...]
+-- usage: tasker-lua bench/run.lua [--quick] [--json | --markdown] [NAME...]
 --
 -- `--quick` is for seeing that they work: its figures mean nothing. `--json` prints one result a line, as
--- `support.report` describes them. Stores are made under $TMPDIR (/tmp): a memory file system there makes every figure a lie.
+-- `support.report` describes them, `--markdown` the table that the README shows. Stores are made under $TMPDIR (/tmp): a memory file system there makes every figure a lie.
 local names = { "startup", "json", "idle", "latency", "single", "chain", "diamond", "wide", "million" }
-local quick, json, wanted = false, false, {}
+local quick, json, markdown, wanted = false, false, false, {}
 for _, word in ipairs(arg) do
   if word == "--quick" then
     quick = true
   elseif word == "--json" then
     json = true
+  elseif word == "--markdown" then
+    markdown = true
   elseif word:find "^%-" then
-    io.stderr:write(("bench: unknown option '%s'; there are --quick and --json\n"):format(word))
+    io.stderr:write(("bench: unknown option '%s'; there are --quick, --json and --markdown\n"):format(word))
     os.exit(2)
   else
     wanted[#wanted + 1] = word
@@ -51,6 +53,14 @@ local function print_result(result)
   io.stdout:flush()
 end
 
+local function print_row(result)
+  local met, target = judge(result)
+  local relation = result.ratio and ("%.2f x"):format(result.ratio) or result.over and ("%+.2f"):format(result.over) or ""
+  io.stdout:write(("| %s | %s %s | %s | %s | %s |\n"):format(result.name, number(result.value), result.unit,
+    result.floor and number(result.floor) or "", relation, target and (target .. (met and "" or " (missed)")) or ""))
+  io.stdout:flush()
+end
+
 local failed, missed = 0, 0
 
 local function run(name)
@@ -59,6 +69,8 @@ local function run(name)
     local result = decode(line)
     if json or not result then
       print(line)
+    elseif markdown then
+      print_row(result)
     else
       print_result(result)
     end
@@ -72,7 +84,9 @@ local function run(name)
   end
 end
 
-if not json then
+if markdown then
+  print "| | measured | floor of the same run | relation | target |\n|---|---|---|---|---|"
+elseif not json then
   print(("%-46s %12s %-8s %10s %8s  %-20s"):format("", "measured", "", "floor", "", "target"))
 end
 for _, name in ipairs(#wanted > 0 and wanted or names) do
