@@ -101,7 +101,9 @@ int tk_presence_join(tk_presence *p, const uint8_t incarnation[16], tk_err *err)
   p->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (p->lock_fd < 0) return fail(err, "make", path);
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  if (ftruncate(p->lock_fd, FLAGS_SIZE) < 0 || fcntl(p->lock_fd, F_OFD_SETLK, &lock) < 0) return fail(err, "lock", path);
+  errno = posix_fallocate(p->lock_fd, 0, FLAGS_SIZE);   /* a hole in it would be SIGBUS on a full disk */
+  if (errno) return fail(err, "make", path);
+  if (fcntl(p->lock_fd, F_OFD_SETLK, &lock) < 0) return fail(err, "lock", path);
   void *page = mmap(NULL, FLAGS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, p->lock_fd, 0);
   if (page == MAP_FAILED) return fail(err, "map", path);
   p->wants = page;

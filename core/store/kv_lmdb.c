@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -31,7 +32,9 @@
 #define MAP_STEP_MAX ((uint64_t)64 << 30)         /* a map doubles, but not by more than this */
 #define MAP_MARGIN_MAX ((uint64_t)64 << 20)       /* what a usual turn may need */
 #define READERS_MAX 1022                          /* slots over all processes; 64 bytes each in lock.mdb */
+#define LOCK_FILE_SIZE (64 * 1024)                /* what LMDB makes it for so many */
 #define PIN_TRIES 1000
+#define FULL_BYTES (64 * 1024)                    /* a disk with less room than this is full */
 #define FAULT_TEXT 256
 #define FILE_MODE 0666                            /* less the umask */
 
@@ -232,11 +235,18 @@ static bool still_works(lmdb *kv) {
   return rc == 0 || rc == MDB_READERS_FULL;
 }
 
+/* LMDB answers EIO to a short write, and a write is short when it took the last of the space. */
+static bool disk_is_full(const lmdb *kv) {
+  struct statvfs fs;
+  return statvfs(kv->dir.path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES;
+}
+
 static int lmdb_commit(tk_kv_txn *base, tk_err *err) {
   lmdb_txn *txn = (lmdb_txn *)base;
   lmdb *kv = txn->kv;
   int rc = mdb_txn_commit(txn->txn);
   txn->txn = NULL;
+  if (rc == EIO && disk_is_full(kv)) rc = ENOSPC;
   bool unknown = rc && rc != MDB_MAP_FULL && !((rc == ENOSPC || rc == EDQUOT) && still_works(kv));
   if (unknown) atomic_store(&kv->failed, true);
   pthread_rwlock_unlock(&kv->resize);
@@ -532,10 +542,25 @@ static int prepare_file(lmdb *kv, const tk_store_options *options, uint64_t map_
   return 0;
 }
 
+/* LMDB makes its lock file sparse, and a page that finds no room when it is first touched ends the process with SIGBUS.
+ * A file that cannot be opened is LMDB's to complain about. */
+static int allocate_lock_file(const lmdb *kv) {
+  char path[PATH_MAX];
+  struct stat st;
+  if (snprintf(path, sizeof path, "%s/lock.mdb", kv->dir.path) >= (int)sizeof path) return ENAMETOOLONG;
+  if (stat(path, &st) == 0 && st.st_size >= LOCK_FILE_SIZE && (int64_t)st.st_blocks * 512 >= LOCK_FILE_SIZE) return 0;
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+  if (fd < 0) return 0;
+  int rc = posix_fallocate(fd, 0, LOCK_FILE_SIZE);
+  close(fd);
+  return rc == ENOSPC || rc == EDQUOT ? rc : 0;
+}
+
 static int open_env(lmdb *kv, const tk_store_options *options, uint64_t map_size, tk_err *err) {
   unsigned flags =
       MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0) | (options->durability == TK_DURABILITY_RELAXED ? MDB_NOMETASYNC : 0);
   int rc = make_env(map_size, &kv->env), dead = 0;
+  if (!rc) rc = allocate_lock_file(kv);
   if (!rc) rc = mdb_env_open(kv->env, kv->dir.path, flags, FILE_MODE);
   if (rc == EACCES || rc == EROFS || rc == EPERM)
     return tk_err_set(err, TK_E_IO, "no permission to open the store '%s': %s", kv->dir.path, strerror(rc));

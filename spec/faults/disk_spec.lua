@@ -123,6 +123,49 @@ describe("a disk that fails", function()
   end
 end)
 
+describe("a disk that fills up", function()
+  local dir
+
+  setup(function() dir = process.temp_dir() end)
+  teardown(function() process.remove_dir(dir) end)
+
+  -- A file system of its own, of 1 MiB, that is enlarged and used again.
+  local SCRIPT = [[
+    mount -t tmpfs -o size=1m tmpfs %s || exit 77
+    %s spec/faults/scenario.lua fill %s/store || exit 3
+    %s check --store %s/store >&2 || exit 4
+    mount -o remount,size=32m %s || exit 5
+    %s spec/faults/scenario.lua finish %s/store || exit 6
+    %s check --store %s/store >&2]]
+
+  it("is told as full, keeps what was acknowledged, and is worked off when there is room", function()
+    local program = process.program()
+    local script = SCRIPT:format(dir, program, dir, program, dir, dir, program, dir, program, dir)
+    local result = process.run { "unshare", "-Urm", "sh", "-c", script, timeout = 120 }
+    if result.status == 77 or result.stderr:find "^unshare: " then
+      pending "this machine lets nobody mount a file system of his own"
+      return
+    end
+    assert.equal(0, result.status, result.stderr)
+    local acknowledged, full, complete = {}, 0, {}
+    for line in result.stdout:gmatch "[^\n]+" do
+      local said = assert(tasker.json.decode(line))
+      if said.status then
+        complete[said.id] = said.status == "complete"
+      elseif said.id then
+        acknowledged[#acknowledged + 1] = said.id
+      elseif said.code then
+        assert.equal("full", said.code, said.message)
+        full = full + 1
+      end
+    end
+    assert.is_true(full >= 4 and #acknowledged > 20)
+    for _, id in ipairs(acknowledged) do
+      assert.is_true(complete[id], "acknowledged and not complete: " .. id)
+    end
+  end)
+end)
+
 describe("a store that outgrows its map", function()
   local dir
 

@@ -59,6 +59,23 @@ function scenarios.finish(store)
   app:close()
 end
 
+-- Submits until the disk is full, and on; then works.
+function scenarios.fill(store)
+  local app = assert(tasker.open(store))
+  local refused = 0
+  for i = 1, 300 do
+    local id, err = app:submit(handler, { text = ("x"):rep(6000) }, { identity_key = "key-" .. i })
+    say { id = id, code = not id and err.code or nil, message = not id and err.message or nil }
+    refused = refused + (id and 0 or 1)
+    if refused == 4 then
+      break
+    end
+  end
+  local ok, err = app:work { until_idle = 2 }
+  say { worked = ok, code = err and err.code }
+  app:close()
+end
+
 -- Writes until the map has grown several times.
 function scenarios.grow(store)
   local app = assert(tasker.open(store, { map_size = 1 << 20 }))
