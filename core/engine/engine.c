@@ -39,8 +39,21 @@ static void init(tk_engine *e, const tk_engine_options *options) {
   pthread_rwlock_init(&e->graphs_lock, NULL);
   e->manual = options->manual;
   e->read_only = options->store.read_only;
+  e->relaxed = options->store.durability == TK_DURABILITY_RELAXED;
   if (e->manual) tk_rng_seed(&e->rng, options->seed);
   else tk_rng_seed_system(&e->rng);
+}
+
+/* Whether an engine that is open gives what is asked for now. */
+static int check_shared(const tk_engine *e, const tk_store_options *asked, tk_err *err) {
+  if (asked->read_only) return TK_OK;
+  if (e->read_only)
+    return tk_err_set(err, TK_E_CONFLICT, "the store '%s' is open in this process for reading only: close that app first",
+                      e->key);
+  if (e->relaxed && asked->durability == TK_DURABILITY_SYNC)
+    return tk_err_set(err, TK_E_CONFLICT, "the store '%s' is open in this process with durability 'relaxed': close it first",
+                      e->key);
+  return TK_OK;
 }
 
 int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine **out, tk_err *err) {
@@ -49,10 +62,8 @@ int tk_engine_open(const char *url, const tk_engine_options *options, tk_engine 
   pthread_mutex_lock(&registry_lock);
   tk_engine *e = memory ? NULL : find_open(url);
   if (e) {
-    if (e->read_only && !options->store.read_only) {
-      code = tk_err_set(err, TK_E_CONFLICT, "the store '%s' is open in this process for reading only: close that app first", e->key);
-      goto out;
-    }
+    code = check_shared(e, &options->store, err);
+    if (code) goto out;
     e->references++;
     *out = e;
     goto out;

@@ -61,6 +61,7 @@ struct tk_engine {
   char *key;                     /* identity in the registry; NULL: private (memory) */
   bool manual, shared;           /* see tk_engine_options */
   bool read_only;                /* its environment cannot write */
+  bool relaxed;                  /* its commits are not synced (TK_DURABILITY_RELAXED) */
   bool unburied;                 /* the disk is full: a dead process still holds work */
   tk_engine *next;               /* registry, under its lock */
   uint32_t references;           /* under the registry's lock */

@@ -99,6 +99,16 @@ describe("tasker.open", function()
     assert.equal(1, #harness.reopen(dir .. "/tasker-data"):tasks {})
   end)
 
+  it("does not promise durability over an environment that is open without it", function()
+    local path = harness.temp_dir() .. "/store"
+    local relaxed = assert(tasker.open(path, { durability = "relaxed" }))
+    harness.refused("conflict", { "relaxed" }, tasker.open(path))
+    assert(tasker.open(path, { read_only = true })):close()
+    assert(tasker.open(path, { durability = "relaxed" })):close()
+    relaxed:close()
+    assert(tasker.open(path)):close()
+  end)
+
   it("takes relaxed durability and a map size", function()
     local app = harness.open("lmdb", { durability = "relaxed", map_size = 1024 * 1024 })
     local handler = harness.one_step(function() return ("x"):rep(100000) end)
