@@ -89,6 +89,7 @@ function registry.begin_capture(detached)
   return capture
 end
 
+--- Ends the innermost capture.
 function registry.finish_capture()
   captures[#captures] = nil
 end
