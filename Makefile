@@ -23,7 +23,8 @@ DEPS_CFLAGS = $(shell pkg-config --cflags lmdb libuv)
 DEPS_LIBS = $(shell pkg-config --libs lmdb libuv) -ldl -lpthread -lm
 
 WARNINGS ?= -Wall -Wextra -Werror
-CFLAGS = -std=gnu11 $(OPTIMIZE) -g -fPIC -fvisibility=hidden $(WARNINGS) $(SANITIZE)
+# Message chains are walked through pointers to their first member.
+CFLAGS = -std=gnu11 -fno-strict-aliasing $(OPTIMIZE) -g -fPIC -fvisibility=hidden $(WARNINGS) $(SANITIZE)
 CPPFLAGS = -iquote core -D_GNU_SOURCE $(LUA_CFLAGS) $(DEPS_CFLAGS)
 LDFLAGS = $(SANITIZE)
 

@@ -148,16 +148,27 @@ static int no_task(const tk_event *event, tk_err *err) {
   return tk_err_set(err, TK_E_NOT_FOUND, "no task %s", id);
 }
 
-/* The limit is looked up outside the turn's own changes: several annotations in one turn may exceed it by as many. */
+static bool is_annotated(const tk_annotation *items, size_t count, uint64_t task_no, tk_slice name) {
+  for (size_t i = 0; i < count; i++)
+    if (items[i].task_no == task_no && tk_slice_eq(items[i].name, name)) return true;
+  return false;
+}
+
+/* Counts what is committed and what this turn has added so far. */
 static int check_annotation(turn *t, const tk_task *task, const tk_event *event, tk_err *err) {
   tk_snap *snap;
-  tk_annotation *items;
-  size_t count;
+  tk_annotation *kept;
+  size_t kept_count, count;
   int code = tk_snap_open(t->e->store, &snap, err);
   if (code) return code;
-  code = tk_snap_annotations(snap, &t->e->arena, task->no, &items, &count, err);
-  bool known = false;
-  for (size_t i = 0; !code && i < count; i++) known = known || tk_slice_eq(items[i].name, event->name);
+  code = tk_snap_annotations(snap, &t->e->arena, task->no, &kept, &kept_count, err);
+  const tk_annotation *added = t->changes.annotations.items;
+  size_t added_count = t->changes.annotations.count;
+  bool known = !code && (is_annotated(kept, kept_count, task->no, event->name) || is_annotated(added, added_count, task->no, event->name));
+  count = kept_count;
+  for (size_t i = 0; !code && i < added_count; i++)
+    count += added[i].task_no == task->no && !is_annotated(kept, kept_count, task->no, added[i].name) &&
+             !is_annotated(added, i, task->no, added[i].name);
   tk_snap_close(snap);
   if (!code && !known && count >= TK_LIMIT_ANNOTATIONS)
     code = tk_err_set(err, TK_E_INVALID, "a task has at most %d annotations", TK_LIMIT_ANNOTATIONS);

@@ -1,5 +1,6 @@
 /* What people ask for: cancel, pause, resume, retry, resolve, annotate; and what the store reminds us of: timers and sweeps. */
 #include "base/err.h"
+#include "base/json.h"
 #include "limits.h"
 #include "model/decide_parts.h"
 
@@ -168,6 +169,15 @@ static int signal_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
 static int annotate(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_annotation annotation = {task->no, event->name, event->data};
   tk_list_push(d->changes->arena, &d->changes->annotations, annotation);
+  if (tk_task_final(task->status)) return TK_OK;   /* the last event of a task is its final one */
+  tk_buf text = {0};
+  tk_json_writer w = tk_json_to(&text);
+  tk_json_object(&w);
+  tk_json_key(&w, "name");
+  tk_json_put_str(&w, event->name);
+  tk_json_object_end(&w);
+  tk_part_log(d, task, TK_LOG_TASK_ANNOTATED, TK_NO_STEP, 0, 0, tk_arena_copy(d->changes->arena, tk_buf_slice(&text)));
+  tk_buf_free(&text);
   return TK_OK;
 }
 
