@@ -16,7 +16,9 @@ typedef struct turn {
   tk_load load;
 } turn;
 
-static bool from_worker(uint8_t type) { return type >= TK_EV_STEP_DONE && type <= TK_EV_ASK_FAILED; }
+static bool from_worker(uint8_t type) {
+  return (type >= TK_EV_STEP_DONE && type <= TK_EV_ASK_FAILED) || type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED;
+}
 static bool ends_attempt(uint8_t type) { return from_worker(type) && type != TK_EV_HEARTBEAT && type != TK_EV_STEP_LOG; }
 
 /* ---- Plan ---- */

@@ -237,10 +237,10 @@ static void settle(tk_fiber *fiber, int status, bool given_up) {
   } else if (fiber->settled) {
     clear_hook(fiber->co);
     tk_worker_recycle(worker, fiber);
+  } else if (status == LUA_YIELD && fiber->parking && (!fiber->ended || fiber->asking)) {
+    park(fiber);   /* also what step.interrupted calls may wait */
   } else if (fiber->ended) {
     finish_end(fiber);
-  } else if (status == LUA_YIELD && fiber->parking) {
-    park(fiber);
   } else {
     if (status == LUA_YIELD) tk_outcome_post_error(fiber, "attempt to yield from outside a coroutine", SIZE_MAX);
     else tk_outcome_post_raised(fiber);

@@ -143,17 +143,17 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   bool has_text = lua_type(co, at + 1) == LUA_TSTRING;
   bool needs_text = type != TK_EV_STEP_SNOOZED && type != TK_EV_ASK_DONE;
   bool decided = type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED;
-  if (type == TK_EV_NONE || (needs_text && !has_text) || (decided && lua_type(co, at + 2) != LUA_TSTRING)) {
+  if (type == TK_EV_NONE || (needs_text && !has_text)) {
     tk_outcome_post_error(fiber, "the step runner gave no outcome", SIZE_MAX);
     return;
   }
   tk_arena *arena;
   tk_event *event = tk_worker_event(fiber->worker, fiber->run, type, &arena);
   if (type == TK_EV_STEP_SNOOZED) event->delay_us = seconds_at(co, at + 1, 0);
-  else event->data = text_at(co, at + 1, arena);
-  if (type == TK_EV_STEP_DONE || type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED) {
-    event->failure = text_at(co, at + 2, arena);
-    event->audit = text_at(co, at + 3, arena);
+  else if (!decided) event->data = text_at(co, at + 1, arena);
+  if (decided || type == TK_EV_STEP_DONE) {
+    event->failure = text_at(co, decided ? at + 1 : at + 2, arena);
+    event->audit = text_at(co, decided ? at + 2 : at + 3, arena);
   }
   if (type == TK_EV_ASK_DONE) read_answer(co, at + 2, arena, event);
   if (type == TK_EV_STEP_FAILED) {
