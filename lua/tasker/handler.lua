@@ -3,6 +3,7 @@
 
 local core = require "tasker.core"
 local check = require "tasker.check"
+local failures = require "tasker.failures"
 local graph = require "tasker.graph"
 local identity = require "tasker.identity"
 local retry = require "tasker.retry"
@@ -28,10 +29,14 @@ local STEP_FIELDS = {
   name = "string", run = "function", depends_on = "string|table", description = "string", retry = "table",
   timeout = "number|boolean", heartbeat_timeout = "number|boolean", skippable = "boolean", retryable = "boolean",
   inputs = "any", handler = "string", config = "any", dependent_system = "string", queue = "string", on_error = "string",
+  results_schema = "table|boolean", inputs_schema = "table|boolean", on_invalid = "string",
 }
 
 for name, types in pairs(step_kinds.FIELDS) do
   STEP_FIELDS[name] = types
+end
+for _, name in ipairs(failures.HOOKS) do
+  STEP_FIELDS[name], HANDLER_FIELDS[name] = "function", "function"
 end
 
 local function set_of(names)
@@ -43,11 +48,9 @@ local function set_of(names)
 end
 
 -- Fields of later versions of the interface.
-local LATER_HANDLER_FIELDS = set_of [[schedule compensate limits states initial on_failure on_retry on_exhausted
-  on_recovered]]
+local LATER_HANDLER_FIELDS = set_of "schedule compensate limits states initial"
 local LATER_STEP_FIELDS = set_of [[map max_parallel max_failures child context on_child_error
-  approval on_reject notify compensate compensate_on limits results_schema inputs_schema
-  on_invalid on_failure on_retry on_exhausted on_recovered]]
+  approval on_reject notify compensate compensate_on limits]]
 
 -- ---- Refusing ----
 
@@ -120,6 +123,18 @@ local function encode_field(value, field, where)
   return text
 end
 
+local function compile_schema(given, field, where)
+  if given[field] == nil then
+    return nil
+  end
+  encode_field(given[field], field, where)
+  local compiled, err = schema.compile(given[field])
+  if not compiled then
+    refuse_field(where, field, "cannot be used: %s", err.message)
+  end
+  return compiled
+end
+
 -- The function that runs for `handler = "name"`.
 local function bind_step_handler(given, where)
   local found = step_handlers.find(given.handler)
@@ -169,7 +184,34 @@ local function timeout_of(given, kind)
   return given.timeout or nil
 end
 
-local function new_step(given, index, common_retry, where)
+local ON_INVALID = { retry = true, fail = true, warn = true }
+
+-- What the step's inputs and results must be.
+local function read_schemas(step, given, where)
+  step.results_schema, step.results_validator = given.results_schema, compile_schema(given, "results_schema", where)
+  step.inputs_schema, step.inputs_validator = given.inputs_schema, compile_schema(given, "inputs_schema", where)
+  if step.inputs_validator and given.inputs == nil then
+    refuse_field(where, "inputs_schema", "needs 'inputs'")
+  elseif given.on_invalid == nil then
+    return
+  elseif not ON_INVALID[given.on_invalid] then
+    refuse_field(where, "on_invalid", "must be \"retry\", \"fail\" or \"warn\", not %s%s", check.show(given.on_invalid),
+      suggest.hint(given.on_invalid, ON_INVALID))
+  elseif not step.results_validator then
+    refuse_field(where, "on_invalid", "needs a 'results_schema': it is about results")
+  end
+  step.on_invalid = given.on_invalid
+end
+
+-- What is said of the step's failures.
+local function read_failures(step, given, common)
+  step.decide = retry.decider(given.retry, common.retry)
+  failures.read(step, given, common)
+  step.is_watched = (step.decide or step.on_failure or step.on_exhausted) ~= nil
+  step.is_guarded = (step.results_validator or step.on_retry or step.on_recovered) ~= nil
+end
+
+local function new_step(given, index, common, where)
   check_fields(given, STEP_FIELDS, LATER_STEP_FIELDS, where)
   local kind = step_kinds.kind_of(given, function(format, ...) refuse(where, format, ...) end)
   check_value(given, "timeout", not_timeout, where)
@@ -193,7 +235,7 @@ local function new_step(given, index, common_retry, where)
     depends_on = dependencies_of(given, where),
   }
   step_kinds.read(step, given, kind, failer(where))
-  step.retry, step.strategy, step.strategy_name = retry.resolve(given.retry, common_retry)
+  step.retry, step.strategy, step.strategy_name = retry.resolve(given.retry, common.retry)
   if given.handler then
     step.config = given.config == nil and {} or given.config
   end
@@ -201,6 +243,10 @@ local function new_step(given, index, common_retry, where)
     step.ask = given.inputs
   elseif given.inputs ~= nil then
     step.inputs, step.inputs_text = given.inputs, encode_field(given.inputs, "inputs", where)
+  end
+  if given.run or given.handler then
+    read_schemas(step, given, where)
+    read_failures(step, given, common)
   end
   return step
 end
@@ -280,18 +326,6 @@ local function check_names(given)
   return where
 end
 
-local function compile_context_schema(given, where)
-  if given.context_schema == nil then
-    return nil
-  end
-  encode_field(given.context_schema, "context_schema", where)
-  local compiled, err = schema.compile(given.context_schema)
-  if not compiled then
-    refuse_field(where, "context_schema", "cannot be used: %s", err.message)
-  end
-  return compiled
-end
-
 local function build(given)
   local where = check_names(given)
   check_value(given, "max_parallel", not_count, where)
@@ -311,11 +345,11 @@ local function build(given)
     priority = math.tointeger(given.priority), max_parallel = math.tointeger(given.max_parallel),
     timeout = given.timeout or nil,
     identity = identity.normalize(given.identity, failer(where)),
-    context_validator = compile_context_schema(given, where),
+    context_validator = compile_schema(given, "context_schema", where),
     index_of = name_steps(given.steps, where), steps = {},
   }
   for i, given_step in ipairs(given.steps) do
-    self.steps[i] = new_step(given_step, i, given.retry, ("%s step '%s':"):format(where, given_step.name))
+    self.steps[i] = new_step(given_step, i, given, ("%s step '%s':"):format(where, given_step.name))
   end
   link_steps(self.steps, self.index_of, given.chain, where)
   self.json = handler.describe(self)
@@ -338,7 +372,8 @@ local function describe_step(step)
     kind = step.kind ~= "run" and step.kind or nil, when = step.when and true or nil,
     cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
     join = step.join ~= "all" and (step.join_count or step.join) or nil,
-    backoff = step.strategy_name,
+    backoff = step.strategy_name, results_schema = step.results_schema, inputs_schema = step.inputs_schema,
+    on_invalid = step.on_invalid,
   }
 end
 

@@ -16,10 +16,8 @@ local DEFAULT = { limit = 3, backoff = "exponential", base = 1, factor = 2, cap 
 
 local JITTERS = { none = true, full = true, equal = true, decorrelated = true }
 
-local FIELDS = { limit = true, backoff = true, base = true, factor = true, cap = true, jitter = true, lost_limit = true }
-
--- Fields of later versions of the interface.
-local LATER = { decide = true }
+local FIELDS = { limit = true, backoff = true, base = true, factor = true, cap = true, jitter = true, lost_limit = true,
+  decide = true }
 
 local function is_number(value)
   return type(value) == "number" and value == value and value < errors.LONGEST_SECONDS
@@ -79,9 +77,7 @@ function retry.check(policy, fail)
     fail("retry", "must be a table, not %s", check.show(policy))
   end
   for name in next, policy do
-    if LATER[name] then
-      fail("retry." .. name, "this version has no such field")
-    elseif not FIELDS[name] then
+    if not FIELDS[name] then
       fail("retry." .. tostring(name), "is unknown%s", suggest.hint(name, FIELDS))
     end
   end
@@ -92,6 +88,9 @@ function retry.check(policy, fail)
   check_number(policy, "cap", fail, 0, true)
   check_backoff(policy.backoff, fail)
   check_jitter(policy.jitter, fail)
+  if policy.decide ~= nil and type(policy.decide) ~= "function" then
+    fail("retry.decide", "must be a function, not %s", check.show(policy.decide))
+  end
 end
 
 local function pick(name, own, common)
@@ -101,6 +100,14 @@ local function pick(name, own, common)
     return common[name]
   end
   return DEFAULT[name]
+end
+
+--- The function that decides what follows from a failure. Both arguments have been checked.
+-- @tab[opt] own the step's policy
+-- @tab[opt] common the handler's
+-- @treturn function|nil
+function retry.decider(own, common)
+  return pick("decide", own, common)
 end
 
 --- The whole policy of a step, as the core takes it. Both arguments have been checked.

@@ -430,6 +430,19 @@ function Schema:validate(value, mark)
   return true, run.empty_lists
 end
 
+--- Validates a value that is to be kept.
+-- @string text the value's JSON
+-- @return the JSON, in which what is empty and stands for a list is `[]`; or nil
+-- @return err as of validate
+function Schema:conform(text)
+  local value = json.decode(text)
+  local ok, found = self:validate(value, true)
+  if not ok then
+    return nil, found
+  end
+  return found > 0 and core.encode(value) or text
+end
+
 --- Compiles a schema.
 -- @tab definition
 -- @return an object with `validate`, or nil

@@ -4,6 +4,8 @@
 local core = require "tasker.core"
 local backoff = require "tasker.backoff"
 local errors = require "tasker.errors"
+local failures = require "tasker.failures"
+local kept_error = require "tasker.kept_error"
 local step_kinds = require "tasker.step_kinds"
 local step_view = require "tasker.step_view"
 local time = require "tasker.time"
@@ -11,11 +13,8 @@ local time = require "tasker.time"
 local step = {}
 
 local encode = core.encode
-local json_encode = core.json.encode
+local json = core.json
 local snoozed, is_failure = errors.snoozed, errors.is_failure
-
--- As in core/limits.h: a kept error. Its parts are cut so that the whole fits.
-local LONGEST_ERROR = 64 * 1024
 
 -- engine -> definition number -> plan, or a function that makes it when it is first needed.
 local bound = setmetatable({}, { __mode = "k" })
@@ -60,58 +59,6 @@ local function on_error(value)
   return setmetatable({ value = value, traceback = own_part(debug.traceback(nil, 2)) }, Raised)
 end
 
--- Bytes that are no UTF-8 become U+FFFD; longer texts are cut.
-local function clean(text, longest)
-  if #text > longest then
-    text = text:sub(1, longest) .. " (cut)"
-  end
-  local parts, from = {}, 1
-  while true do
-    local _, bad = utf8.len(text, from)
-    if not bad then
-      break
-    end
-    parts[#parts + 1] = text:sub(from, bad - 1) .. "\u{FFFD}"
-    from = bad + 1
-  end
-  if from == 1 then
-    return text
-  end
-  parts[#parts + 1] = text:sub(from)
-  return table.concat(parts)
-end
-
--- What is kept of details: all of it, or its fields as texts where they cannot be JSON.
-local function clean_details(details)
-  if details == nil or json_encode(details) then
-    return details
-  end
-  local kept = {}
-  for key, value in pairs(details) do
-    if type(key) == "string" then
-      kept[clean(key, 256)] = json_encode(value) and value or clean(tostring(value), 1024)
-    end
-  end
-  return kept
-end
-
-local function encode_error(kept)
-  local longest = LONGEST_ERROR // 4
-  local message, traceback, details = kept.message, kept.traceback, clean_details(kept.details)
-  while true do
-    kept.message = clean(message, longest)
-    kept.traceback = traceback and clean(traceback, longest)
-    kept.details = details
-    kept.code = clean(kept.code, 128)
-    local text = json_encode(kept)
-    if text and #text <= LONGEST_ERROR then
-      return text
-    end
-    -- Escapes may have made it longer than its parts.
-    details, longest = nil, longest // 2
-  end
-end
-
 -- Seconds by the step's own strategy, where there will be another attempt.
 local function ask_strategy(run, definition, kept, view)
   if not definition.strategy or not kept.retryable or run.failures + 1 >= definition.retry.limit then
@@ -119,9 +66,34 @@ local function ask_strategy(run, definition, kept, view)
   end
   local seconds, why = backoff.ask(definition.strategy, run.attempt, kept, view)
   if not seconds then
-    run.engine:log_step(run, json_encode({ level = "warn", message = clean(why, 1024) .. "; the default delays apply" }))
+    failures.warn(run, why .. "; the default delays apply")
   end
   return seconds
+end
+
+-- The outcome of a failure that nobody decided, or that is to be retried after `after` seconds.
+local function policy(run, definition, view, kept, after)
+  local delay = after or ask_strategy(run, definition, kept, view)
+  return "failed", kept_error.encode(kept), kept.retryable, delay
+end
+
+-- As policy, where the step's own code wants to know or to decide.
+local function watched(run, definition, view, kept, after)
+  local text = kept_error.encode(kept)
+  local failure = failures.new(run, definition, run.attempt, text)
+  failures.tell(run, definition, "on_failure", failure)
+  local what, value = failures.decide(run, definition, failure)
+  if what == "skip" or what == "results" or what == "park" then
+    return failures.outcome(what, value, text)
+  elseif what == "retry_after" then
+    kept.retryable, after = definition.retryable, value
+  elseif what == "fail" then
+    kept.retryable = false
+  end
+  if not kept.retryable or run.failures + 1 >= definition.retry.limit then
+    failures.tell(run, definition, "on_exhausted", failure)
+  end
+  return policy(run, definition, view, kept, after)
 end
 
 local function fail(run, definition, view, raised, traceback)
@@ -129,8 +101,7 @@ local function fail(run, definition, view, raised, traceback)
   if not definition.retryable then
     kept.retryable = false
   end
-  local delay = after or ask_strategy(run, definition, kept, view)
-  return "failed", encode_error(kept), kept.retryable, delay
+  return (definition.is_watched and watched or policy)(run, definition, view, kept, after)
 end
 
 -- ---- Outcomes ----
@@ -183,12 +154,19 @@ local function tell(definition, task)
       error({ message = "inputs: " .. why.message }, 0)
     end
   end
+  if definition.inputs_validator then
+    local why
+    inputs, why = definition.inputs_validator:conform(inputs)
+    if not inputs then
+      error({ code = "invalid", message = "inputs: " .. why.message, details = why.details }, 0)
+    end
+  end
   if definition.switch then
     local index, name = step_kinds.branch(definition, definition.switch(task))
     if not index then
       error({ message = name }, 0)
     end
-    return inputs, index, json_encode(name)
+    return inputs, index, json.encode(name)
   elseif definition.sleep_function then
     return inputs, sleep_until(definition.sleep_function(task))
   end
@@ -202,27 +180,19 @@ local function answer(run, definition)
   end
   local kept = getmetatable(inputs) == Raised and errors.kept(inputs.value, inputs.traceback) or errors.kept(inputs)
   kept.retryable = false
-  return "ask_failed", encode_error(kept)
+  local text = kept_error.encode(kept)
+  if definition.is_watched then
+    local failure = failures.new(run, definition, run.attempt, text)
+    failures.tell(run, definition, "on_failure", failure)
+    failures.tell(run, definition, "on_exhausted", failure)
+  end
+  return "ask_failed", text
 end
 
---- Runs one attempt, or answers one ask.
--- @tab run as the worker gives it; this function adds `plan`
--- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer", inputs | "ask_failed", error
-function step.run(run)
-  local plan = bound[run.engine][run.definition]
-  if type(plan) ~= "table" then
-    local why
-    plan, why = plan_of(run)
-    if not plan then
-      return run.attempt == 0 and "ask_failed" or "failed", encode_error(errors.kept(why)), true
-    end
-  end
-  run.plan = plan
-  local definition = plan.steps[run.step]
-  if run.attempt == 0 then
-    return answer(run, definition)
-  end
-  local view = step_view.step(run, definition)
+-- ---- Attempts ----
+
+-- The outcome of the step's code.
+local function call(run, definition, view)
   local ok, value, err = xpcall(definition.run, on_error, step_view.task(run), view)
   if ok then
     if type(value) == "table" and getmetatable(value) == nil then
@@ -243,6 +213,67 @@ function step.run(run)
   return fail(run, definition, view, value)
 end
 
+-- The outcome of an attempt that returned results, by what they must be.
+local function conform(run, definition, view, text)
+  local kept, err = definition.results_validator:conform(text)
+  if kept then
+    return "done", kept
+  elseif definition.on_invalid == "warn" then
+    failures.warn(run, "results: " .. err.message, err.details)
+    return "done", text
+  end
+  return fail(run, definition, view, { code = "invalid", message = "results: " .. err.message, details = err.details,
+    retryable = definition.on_invalid == "retry" })
+end
+
+-- The failure that the step had last, in an earlier attempt; nil: none, or it cannot be read for `err`.
+local function earlier_failure(run, definition)
+  if run.attempt == 1 or not (definition.on_retry or definition.on_recovered) then
+    return nil
+  end
+  local text, err = run.engine:payload(run.task_no, run.step, "error")
+  return text and failures.new(run, definition, run.attempt - 1, text), err
+end
+
+-- As call, with what comes before and after it.
+local function guarded(run, definition, view)
+  local failure, why = earlier_failure(run, definition)
+  if why then
+    return fail(run, definition, view, why)
+  elseif failure then
+    failures.tell(run, definition, "on_retry", failure)
+  end
+  local word, text, error_text, audit = call(run, definition, view)
+  if word == "done" and not error_text and definition.results_validator then
+    word, text, error_text, audit = conform(run, definition, view, text)
+  end
+  if failure and word == "done" and not error_text then
+    failures.tell(run, definition, "on_recovered", failure)
+  end
+  return word, text, error_text, audit
+end
+
+--- Runs one attempt, or answers one ask.
+-- @tab run as the worker gives it; this function adds `plan`
+-- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer", inputs | "ask_failed", error; where
+-- retry.decide said so: "done", results, error, data of the log | "skip" or "park", error, data of the log
+function step.run(run)
+  local plan = bound[run.engine][run.definition]
+  if type(plan) ~= "table" then
+    local why
+    plan, why = plan_of(run)
+    if not plan then
+      return run.attempt == 0 and "ask_failed" or "failed", kept_error.encode(errors.kept(why)), true
+    end
+  end
+  run.plan = plan
+  local definition = plan.steps[run.step]
+  if run.attempt == 0 then
+    return answer(run, definition)
+  end
+  return (definition.is_guarded and guarded or call)(run, definition, step_view.step(run, definition))
+end
+
 --- What comes of an attempt that was ended from outside.
 -- @tab run
 -- @string code "timeout" …
@@ -252,7 +283,7 @@ end
 function step.interrupted(run, code, message, traceback)
   run.plan = plan_of(run)
   if run.attempt == 0 or not run.plan then
-    local text = encode_error(errors.kept({ code = code, message = message, retryable = run.attempt > 0 }))
+    local text = kept_error.encode(errors.kept({ code = code, message = message, retryable = run.attempt > 0 }))
     return run.attempt == 0 and "ask_failed" or "failed", text, true
   end
   local definition = run.plan.steps[run.step]

@@ -20,6 +20,10 @@ local ONLY_FOR = {
   cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true },
   inputs = { run = true, handler = true },
 }
+for _, name in ipairs { "results_schema", "inputs_schema", "on_invalid", "on_failure", "on_retry", "on_exhausted",
+  "on_recovered" } do
+  ONLY_FOR[name] = { run = true, handler = true }
+end
 
 --- The one kind of a step.
 -- @tab given the definition of the step
