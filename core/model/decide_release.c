@@ -185,8 +185,8 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
   run_releases(d, task, &work);
 }
 
-/* A step may end more than once (an error is retried), but its dependents count each dependency once: those that were told of an error are told
- * again what became of it, those that were released by an error that continues are not. */
+/* A step may end more than once (an error is retried), but its dependents count each dependency once: those that were told of an
+ * error are told again what became of it, those that were released by an error that continues are not. */
 static void tell(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, uint32_t branch) {
   tk_step *step = tk_task_step(task, index);
   if (step->flags & TK_STEP_F_RELEASED) return;
