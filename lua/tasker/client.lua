@@ -67,6 +67,8 @@ function client.open(url, options)
     url = url ~= "" and url or "./tasker-data"
   elseif url == "" then
     return errors.invalid("tasker.open: the url is empty; it must be a path, lmdb:PATH or memory:")
+  elseif url:find("\0", 1, true) then
+    return errors.invalid("tasker.open: the url has a zero byte; it must be a path, lmdb:PATH or memory:")
   end
   local engine
   engine, err = core.open(url, options or {})
@@ -80,7 +82,7 @@ end
 -- @return the app, or nil
 function client.current()
   local engine = core.current_engine()
-  return engine and app_of(engine) or nil
+  return engine and engine:is_open() and app_of(engine) or nil
 end
 
 --- Closes; every later call answers `closed`. Closing twice does nothing.
@@ -217,7 +219,7 @@ local FILTER = {
   since = { "number|string", time.not_time },
   ["until"] = { "number|string", time.not_time },
   limit = { "number", check.not_integer(1, MOST_TASKS) },
-  cursor = { "number|string" },
+  cursor = { "number", check.not_integer(1, math.maxinteger) },
   steps = { "boolean" },
   internal = { "boolean" },
 }

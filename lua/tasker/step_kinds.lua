@@ -18,7 +18,7 @@ step_kinds.FIELDS = {
 local ONLY_FOR = {
   config = { handler = true }, heartbeat_timeout = { run = true, handler = true }, retry = { run = true, handler = true },
   cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true },
-  inputs = { run = true, handler = true },
+  inputs = { run = true, handler = true }, timeout = { run = true, handler = true, signal = true },
 }
 for _, name in ipairs { "results_schema", "inputs_schema", "on_invalid", "on_failure", "on_retry", "on_exhausted",
   "on_recovered" } do

@@ -116,9 +116,17 @@ for _, kind in ipairs(harness.kinds) do
       assert.is_nil(task.results.a)
     end)
 
+    it("is refused with a timeout on a sleep, which would say two times", function()
+      local ok, err = pcall(harness.handler, { steps = { { name = "nap", sleep = 1, timeout = 2 } } })
+      assert.is_false(ok)
+      assert.matches("nap", err, 1, true)
+      assert.matches("timeout", err, 1, true)
+    end)
+
     it("takes a signal that comes while it waits, whose payload is its results", function()
       local handler = harness.handler { steps = {
-        { name = "paid", signal = "payment" }, { name = "ship", depends_on = "paid", run = function(task) return task.results.paid.sum end },
+        { name = "paid", signal = "payment" },
+        { name = "ship", depends_on = "paid", run = function(task) return task.results.paid.sum end },
       } }
       local id = app:submit(handler)
       app:work { until_idle = true }
