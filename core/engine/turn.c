@@ -344,6 +344,8 @@ static int load(turn *t, const tk_plan *plan, tk_err *err) {
   if (code) return code;
   t->changes.next_payload = t->load.next_payload;
   t->changes.next_task = t->load.next_task;
+  /* What others committed since our last turn: whoever follows is told here, for the look before sleep compares with what this turn saw. */
+  if (t->load.next_seq - 1 != t->e->last_seq) tk_followers_ring(t->e);
   t->e->last_seq = t->load.next_seq - 1;
   t->e->next_timer_us = t->load.next_timer_us;
   return TK_OK;
