@@ -404,6 +404,15 @@ bool tk_engine_turn(tk_engine *e) {
   return true;
 }
 
+static int give_back(turn *t, uint32_t process, const tk_event *lost, size_t count, tk_err *err) {
+  for (size_t i = 0; i < count; i++) {
+    tk_task *task = tk_store_task(t->e->store, lost[i].task_no, err);
+    if (!task && err->code != TK_E_NOT_FOUND) return err->code;   /* its claim must stay */
+    if (task && tk_task_step(task, lost[i].step)->owner == process) tk_decide_event(&t->d, task, &lost[i], NULL, NULL);
+  }
+  return TK_OK;
+}
+
 /* In turns of a bounded size; each ends claims of the dead process and deletes the batches it read whole. */
 bool tk_engine_recover(tk_engine *e, uint32_t process) {
   for (size_t count = TK_TURN_EVENTS; count == TK_TURN_EVENTS;) {
@@ -419,13 +428,10 @@ bool tk_engine_recover(tk_engine *e, uint32_t process) {
     plan.now_us = t.d.now_us;
     code = load(&t, &plan, &err);
     if (!code) code = tk_store_claims_of(e->store, &e->arena, process, TK_TURN_EVENTS, &events, &count, &batches, &batch_count, &err);
+    if (!code) code = give_back(&t, process, events, count, &err);
     if (code) {
       tk_store_abort(e->store);
       goto failed;
-    }
-    for (size_t i = 0; i < count; i++) {
-      tk_task *task = tk_store_task(e->store, events[i].task_no, NULL);
-      if (task && tk_task_step(task, events[i].step)->owner == process) tk_decide_event(&t.d, task, &events[i], NULL, NULL);
     }
     drop_stale(&t);
     code = commit(&t, process, batches, batch_count, &err);

@@ -52,7 +52,7 @@ function scenarios.die(store)
   local app = assert(tasker.open(store))
   print((assert(app:submit "alloc/deadly")))
   io.stdout:flush()
-  assert(app:work { until_idle = 10 })
+  assert(app:work { until_idle = 2 })
   app:close()
 end
 
@@ -73,7 +73,7 @@ end
 function scenarios.turn(store)
   local app = assert(tasker.open(store))
   arm()
-  assert(app:work { until_idle = 10 })
+  assert(app:work { until_idle = 2 })
   app:close()
 end
 
