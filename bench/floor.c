@@ -5,7 +5,7 @@
  * record of counters. Then the next group. No index, no checks, no checksums, no wake-ups: a lower bound to measure against.
  *
  * usage: floor [--shape 1,1,1,...] [--tasks N] [--group N] [--json] [--dir DIR]     steps a second
- *        floor --commit N [--json] [--dir DIR]                                     one small put a commit */
+ *        floor --commit N [--pause MS] [--json] [--dir DIR]      one small put a commit, after a pause: disks fall asleep */
 #include <errno.h>
 #include <getopt.h>
 #include <lauxlib.h>
@@ -208,11 +208,12 @@ static void measure_steps(const char *dir, const char *shape, size_t tasks, size
 }
 
 /* p50 of single commits, and of ten in a row: a median does not add up. */
-static void measure_commits(const char *dir, size_t count, bool json) {
+static void measure_commits(const char *dir, size_t count, unsigned pause_ms, bool json) {
   floor_run run = {0};
   open_environment(&run, dir);
   int64_t *one = tk_calloc(count + 1, sizeof *one), *ten = tk_calloc(count / 10 + 1, sizeof *ten);
   for (size_t i = 0; i < count; i++) {
+    if (pause_ms) usleep(pause_ms * 1000);
     int64_t before = tk_monotonic_us();
     check(mdb_txn_begin(run.env, NULL, 0, &run.txn), "begin");
     put(&run, NULL, run.log, i + 1, LOG_ENTRY_SIZE, MDB_APPEND);
@@ -242,15 +243,16 @@ static void remove_store(const char *dir) {
 int main(int argc, char **argv) {
   static const struct option options[] = {{"shape", required_argument, NULL, 's'}, {"tasks", required_argument, NULL, 't'},
     {"group", required_argument, NULL, 'g'}, {"commit", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-    {"dir", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
+    {"pause", required_argument, NULL, 'p'}, {"dir", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
   const char *shape = "1,1,1,1,1,1,1,1,1,1", *parent = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-  size_t tasks = 2000, group = 256, commits = 0;
+  size_t tasks = 2000, group = 256, commits = 0, pause_ms = 0;
   bool json = false;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == 's') shape = optarg;
     else if (option == 't') tasks = strtoul(optarg, NULL, 10);
     else if (option == 'g') group = strtoul(optarg, NULL, 10);
     else if (option == 'c') commits = strtoul(optarg, NULL, 10);
+    else if (option == 'p') pause_ms = strtoul(optarg, NULL, 10);
     else if (option == 'd') parent = optarg;
     else if (option == 'j') json = true;
     else return 2;
@@ -262,7 +264,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "floor: %s: %s\n", dir, strerror(errno));
     return EXIT_FAILURE;
   }
-  if (commits > 0) measure_commits(dir, commits, json);
+  if (commits > 0) measure_commits(dir, commits, (unsigned)pause_ms, json);
   else measure_steps(dir, shape, tasks, group, json);
   remove_store(dir);
   return EXIT_SUCCESS;
