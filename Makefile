@@ -69,10 +69,17 @@ $(BUILD)/%.o: %.c Makefile
 
 $(BUILD)/embed.S: tools/embed FORCE
 	@mkdir -p $(@D)
-	@tools/embed $(EMBEDDED) > $@.new
+	@tools/embed $(BUILD)/compiled $(EMBEDDED) > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-$(BUILD)/embed.o: $(BUILD)/embed.S $(EMBEDDED)
+$(BUILD)/compile: tools/compile.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LUA_LIBS)
+
+$(BUILD)/compiled/ident: $(BUILD)/compile $(EMBEDDED)
+	@$(BUILD)/compile $(BUILD)/compiled $(EMBEDDED)
+
+$(BUILD)/embed.o: $(BUILD)/embed.S $(BUILD)/compiled/ident
 	$(CC) -c -o $@ $<
 
 $(BUILD)/spec/%: spec/c/%.c $(ARCHIVE) Makefile

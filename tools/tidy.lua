@@ -5,9 +5,9 @@ local MAX_COLUMNS = 140
 
 -- Headers that only some files may include: pattern of the header, patterns of the files.
 local RESTRICTED = {
-  { "lua%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/" } },
-  { "lauxlib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/" } },
-  { "lualib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/" } },
+  { "lua%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/", "^tools/" } },
+  { "lauxlib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/", "^tools/" } },
+  { "lualib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/", "^tools/" } },
   { "lmdb%.h", { "^core/store/kv_lmdb%.c$", "^bench/", "^spec/" } },
   { "uv%.h", { "^core/net/", "^spec/" } },
 }

@@ -7,12 +7,14 @@
 
 struct lua_State;
 
-/* Laid out by tools/embed: four words. */
+/* Laid out by tools/embed: six words. */
 typedef struct tk_embedded {
   const char *module; /* "tasker.cli" */
   const char *chunk;  /* "@tasker/cli/init.lua" */
   const char *text;   /* not NUL-terminated */
   size_t size;
+  const char *code;   /* the same compiled, for the Lua library that tk_embed_ident names */
+  size_t code_size;
 } tk_embedded;
 
 /* The file of this module, or NULL. */
