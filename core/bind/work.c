@@ -204,7 +204,7 @@ typedef struct work {
   thread_shared *shared;
   lua_State *L;          /* the calling one, for code and watch */
   tk_handle *handle;     /* at stack index 1 */
-  int watch;             /* stack index of the function in L */
+  int watch, begin;      /* stack indexes of functions in L */
 } work;
 
 static void release_work(void *ptr) {
@@ -222,6 +222,18 @@ static void call_watch(void *context) {
   if (lua_pcall(w->L, 0, 0, 0) != LUA_OK) lua_pop(w->L, 1);
 }
 
+/* The function gives the task's id, or nil when there is none to work for: its caller knows why. */
+static int call_begin(void *context, tk_id *task, tk_err *err) {
+  work *w = context;
+  int top = lua_gettop(w->L), code = TK_OK;
+  size_t size = 0;
+  lua_pushvalue(w->L, w->begin);
+  const char *id = lua_pcall(w->L, 0, 1, 0) == LUA_OK ? lua_tolstring(w->L, -1, &size) : NULL;
+  if (!id || !tk_id_parse(id, size, task)) code = tk_err_set(err, TK_E_REFUSED, "work: there is no task to work for");
+  lua_settop(w->L, top);
+  return code;
+}
+
 static int bad_option(tk_err *err, const char *what) { return tk_err_set(err, TK_E_INVALID, "work: %s", what); }
 
 static int read_settings(lua_State *L, tk_worker_settings *settings, tk_err *err) {
@@ -236,6 +248,8 @@ static int read_settings(lua_State *L, tk_worker_settings *settings, tk_err *err
     int64_t cap_us = tk_seconds_to_us(lua_tonumber(L, -1)), now_us = tk_monotonic_us();
     if (cap_us < INT64_MAX - now_us) settings->cap_us = now_us + cap_us;
   }
+  lua_pop(L, 1);
+  if (lua_getfield(L, 2, "until_task") == LUA_TFUNCTION) return 0;
   lua_pop(L, 1);
   tk_slice task = tk_field_slice(L, 2, "until_task");
   settings->has_task = task.data != NULL;
@@ -305,10 +319,14 @@ static int engine_work(lua_State *L) {
   }
   options.settings.queues = (const char *const *)w->queues.items;
   options.settings.queue_count = w->queues.count;
+  options.context = w;
+  if (lua_getfield(L, 2, "until_task") == LUA_TFUNCTION) {
+    w->begin = lua_gettop(L);
+    options.begin = call_begin;
+  }
   if (lua_getfield(L, 2, "watch") == LUA_TFUNCTION) {
     w->watch = lua_gettop(L);
     options.watch = call_watch;
-    options.context = w;
     options.watch_us = tk_seconds_to_us(tk_field_number(L, 2, "watch_interval", 0.25));
   }
   w->handle = tk_check_handle(L, 1);

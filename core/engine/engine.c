@@ -36,6 +36,7 @@ static void init(tk_engine *e, const tk_engine_options *options) {
   e->references = 1;
   e->next_timer_us = INT64_MAX;
   pthread_mutex_init(&e->lock, NULL);
+  pthread_mutex_init(&e->turns, NULL);
   pthread_rwlock_init(&e->graphs_lock, NULL);
   e->manual = options->manual;
   e->read_only = options->store.read_only;
@@ -93,7 +94,7 @@ out:
   return code;
 }
 
-static void ring_bell(tk_engine *e) {
+void tk_engine_ring(tk_engine *e) {
   uint64_t one = 1;
   ssize_t ignored = write(e->bell, &one, sizeof one);   /* full means it is rung already */
   (void)ignored;
@@ -119,6 +120,7 @@ void tk_engine_free(tk_engine *e) {
   tk_arena_free(&e->arena);
   close(e->bell);
   pthread_mutex_destroy(&e->lock);
+  pthread_mutex_destroy(&e->turns);
   pthread_rwlock_destroy(&e->graphs_lock);
   tk_free(e->key);
   tk_free(e);
@@ -143,7 +145,7 @@ void tk_engine_close(tk_engine *e) {
     bool started = e->started;
     e->stopping = true;
     pthread_mutex_unlock(&e->lock);
-    ring_bell(e);
+    tk_engine_ring(e);
     if (started) pthread_join(e->thread, NULL);
     if (e->manual) tk_engine_leave(e);
     tk_engine_free(e);   /* under the registry's lock: a concurrent open of the same store must not find two environments */
@@ -256,18 +258,21 @@ void tk_engine_reply(tk_request *request) {
   else tk_request_free(request);
 }
 
+/* Under e->lock. */
+static void append(tk_engine *e, tk_request *request) {
+  request->message.next = NULL;
+  if (e->inbox_tail) e->inbox_tail->message.next = &request->message;
+  else e->inbox_head = request;
+  e->inbox_tail = request;
+}
+
 void tk_engine_post(tk_engine *e, tk_request *request, bool lazy) {
   tk_err err;
   int code = tk_engine_alive(e, &err);
   if (!code) {
-    request->message.next = NULL;
     pthread_mutex_lock(&e->lock);
     code = tk_engine_start_thread(e, &err);
-    if (!code) {
-      if (e->inbox_tail) e->inbox_tail->message.next = &request->message;
-      else e->inbox_head = request;
-      e->inbox_tail = request;
-    }
+    if (!code) append(e, request);
     pthread_mutex_unlock(&e->lock);
   }
   if (code) {
@@ -277,18 +282,28 @@ void tk_engine_post(tk_engine *e, tk_request *request, bool lazy) {
     return;
   }
   if (!lazy) tk_engine_flush(e);
-  else if (atomic_load(&e->asleep) && !atomic_exchange(&e->lazy_rung, true)) ring_bell(e);
+  else if (atomic_load(&e->asleep) && !atomic_exchange(&e->lazy_rung, true)) tk_engine_ring(e);
 }
 
 void tk_engine_flush(tk_engine *e) {
   atomic_store(&e->urgent, true);
-  if (atomic_load(&e->asleep)) ring_bell(e);
+  if (atomic_load(&e->asleep)) tk_engine_ring(e);
+}
+
+bool tk_engine_turn_here(tk_engine *e, tk_request *request) {
+  if (tk_engine_alive(e, NULL) || !tk_engine_take_turns(e)) return false;
+  pthread_mutex_lock(&e->lock);
+  append(e, request);
+  pthread_mutex_unlock(&e->lock);
+  tk_engine_turn(e);
+  tk_engine_give_turns(e, false);
+  return true;
 }
 
 int tk_engine_call(tk_engine *e, tk_request *request) {
   tk_port *port = tk_port_new(NULL, NULL);
   request->reply_to = port;
-  tk_engine_post(e, request, false);
+  if (!tk_engine_turn_here(e, request)) tk_engine_post(e, request, false);
   while (!tk_port_wait(port, -1)) continue;
   tk_port_free(port);
   return request->code;
@@ -304,6 +319,16 @@ int tk_engine_control_always(tk_engine *e, int (*run)(tk_engine *, void *, tk_er
   int code = TK_OK;
   if (e->pid != getpid()) return tk_engine_alive(e, err);
   if (e->manual) return run(e, argument, err);
+  if (tk_engine_take_turns(e)) {
+    /* The first one joins, which changes what the engine's thread sleeps for: that is left to itself. */
+    bool here = e->process.number != 0 && !atomic_load(&e->failed);
+    if (here) {
+      code = run(e, argument, err);
+      if (e->again) tk_engine_turn(e);
+    }
+    tk_engine_give_turns(e, here);
+    if (here) return code;
+  }
   pthread_mutex_lock(&e->lock);
   code = tk_engine_start_thread(e, err);
   if (!code) {
@@ -312,7 +337,7 @@ int tk_engine_control_always(tk_engine *e, int (*run)(tk_engine *, void *, tk_er
   }
   pthread_mutex_unlock(&e->lock);
   if (code) return code;
-  ring_bell(e);
+  tk_engine_ring(e);
   while (!atomic_load(&c.done)) syscall(SYS_futex, &c.done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
   return c.code;
 }

@@ -1,4 +1,5 @@
-/* The engine's inside, shared by its files only. Everything here belongs to the engine's thread unless it says otherwise. */
+/* The engine's inside, shared by its files only. Everything here belongs to the engine's thread unless it says otherwise; while
+ * that sleeps, another thread may stand in for it (tk_engine_take_turns). */
 #ifndef TK_ENGINE_PARTS_H
 #define TK_ENGINE_PARTS_H
 #include <pthread.h>
@@ -43,7 +44,7 @@ struct tk_worker_handle {
 
 typedef struct tk_follower { struct tk_follower *next; tk_port *port; } tk_follower;
 
-/* A call run on the engine's thread between turns; the caller waits. */
+/* A call run between turns; the caller waits. */
 typedef struct tk_control {
   struct tk_control *next;
   int (*run)(tk_engine *engine, void *argument, tk_err *err);
@@ -80,7 +81,9 @@ struct tk_engine {
   pthread_rwlock_t graphs_lock;
   tk_map graphs;                 /* definition number -> tk_graph */
 
-  /* The engine's thread. */
+  /* The engine's thread, or who holds `turns` while it sleeps. */
+  pthread_mutex_t turns;
+  int64_t slept_until_us;        /* next_timer_us when the engine's thread went to sleep */
   pthread_t thread;
   tk_rng rng;
   tk_id_source ids;
@@ -106,12 +109,16 @@ static inline uint64_t tk_running_key(uint64_t task_no, uint32_t step) { return 
 
 /* engine.c */
 void tk_engine_free(tk_engine *engine);
-/* Runs `run` on the engine's thread between turns and waits for it (a manual engine: at once). */
+/* Runs `run` between turns and waits for it (a manual engine: at once). */
 int tk_engine_control(tk_engine *engine, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err);
 /* The same also after the store failed: who leaves takes its port away, so the engine must not keep it. */
 int tk_engine_control_always(tk_engine *engine, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err);
 
 /* thread.c */
+/* Makes the calling thread the one that takes turns; false: the engine's thread is awake. */
+bool tk_engine_take_turns(tk_engine *engine);
+/* Ends that. The engine's thread is called when it has to do or to plan something, or when `call` says so. */
+void tk_engine_give_turns(tk_engine *engine, bool call);
 int tk_engine_start_thread(tk_engine *engine, tk_err *err);   /* under engine->lock; once */
 int tk_engine_join(tk_engine *engine, tk_err *err);           /* makes this process known to its peers */
 void tk_engine_leave(tk_engine *engine);
@@ -129,6 +136,7 @@ uint8_t tk_engine_peek_inbox(tk_engine *engine);              /* type of the old
 tk_request *tk_engine_take_inbox(tk_engine *engine);          /* oldest first, bounded by TK_TURN_EVENTS but at least one */
 void tk_engine_put_back(tk_engine *engine, tk_request *chain); /* in front of the inbox */
 void tk_engine_reply(tk_request *request);
+void tk_engine_ring(tk_engine *engine);                       /* calls the engine's thread */
 const tk_graph *tk_turn_graph(void *engine, uint32_t definition);   /* graph lookup of a turn: resolves its queue names too */
 
 /* workers.c */

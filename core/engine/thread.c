@@ -124,6 +124,25 @@ static void wait_for_flush(tk_engine *e) {
   poll(&bell, 1, LAZY_WAIT_MS);
 }
 
+static int sleep_in(tk_engine *e, struct pollfd *fds, size_t count) {
+  int timeout_ms = sleep_timeout_ms(e);
+  e->slept_until_us = e->next_timer_us;
+  pthread_mutex_unlock(&e->turns);
+  int ready = poll(fds, count, timeout_ms);
+  pthread_mutex_lock(&e->turns);
+  return ready;
+}
+
+/* What is polled meanwhile stays open: only look_for_dead, which is this thread's, closes it. */
+bool tk_engine_take_turns(tk_engine *e) { return !e->manual && atomic_load(&e->asleep) && pthread_mutex_trylock(&e->turns) == 0; }
+
+void tk_engine_give_turns(tk_engine *e, bool call) {
+  call = call || e->again || e->hold_off_us || atomic_load(&e->failed) || tk_engine_peek_inbox(e) || e->next_timer_us < e->slept_until_us ||
+         (!e->running.count && wants_idle(e));
+  pthread_mutex_unlock(&e->turns);
+  if (call) tk_engine_ring(e);
+}
+
 static void sleep_until_called(tk_engine *e) {
   struct pollfd fds[MAX_FDS];
   size_t count = 0;
@@ -139,7 +158,7 @@ static void sleep_until_called(tk_engine *e) {
     e->again = true;
     stay = false;
   }
-  int ready = stay ? poll(fds, count, sleep_timeout_ms(e)) : 0;
+  int ready = stay ? sleep_in(e, fds, count) : 0;
   if (ready > 0 && fds[0].revents && atomic_load(&e->lazy_rung) && !atomic_load(&e->urgent)) wait_for_flush(e);
   tk_presence_want(e->presence, 0);
   atomic_store(&e->asleep, false);
@@ -180,6 +199,7 @@ void tk_engine_leave(tk_engine *e) {
 
 static void *run_thread(void *engine) {
   tk_engine *e = engine;
+  pthread_mutex_lock(&e->turns);
   for (;;) {
     bool moved = run_controls(e);
     if (atomic_load(&e->failed)) answer_failed(e);
@@ -194,6 +214,7 @@ static void *run_thread(void *engine) {
     sleep_until_called(e);
   }
   tk_engine_leave(e);
+  pthread_mutex_unlock(&e->turns);
   return NULL;
 }
 

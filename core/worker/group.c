@@ -124,6 +124,8 @@ int tk_group_work_here(const tk_group_options *options, lua_State *L, const tk_w
   t->worker.watch_log = options->watch;
   t->worker.watch_log_context = options->context;
   t->worker.watch_log_us = options->watch_us;
+  t->worker.begin = options->begin;
+  t->worker.begin_context = options->context;
   int result = tk_signal_catch(&g->catcher, err);
   if (!result) {
     tk_memory_limit(L, &t->memory, memory_limit);

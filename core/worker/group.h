@@ -11,6 +11,8 @@ typedef struct tk_group_options {
   /* Called in the calling thread after the log has grown: at most once every watch_us, and once more at the end. NULL: not. */
   void (*watch)(void *context);
   int64_t watch_us;
+  /* As tk_worker.begin, in the calling state only; NULL: none. */
+  int (*begin)(void *context, tk_id *task, tk_err *err);
   void *context;
 } tk_group_options;
 

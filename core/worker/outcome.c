@@ -8,6 +8,7 @@
 
 #define BATCH_EVENTS 64             /* of one request */
 #define FLUSH_EVENTS 256            /* after so many the engine is woken although more may come */
+#define TURN_HERE_EVENTS 16         /* up to so many, changing threads costs more than working while the engine commits gives */
 
 /* The three under the batch's lock. */
 static void post_batch(tk_worker *worker) {
@@ -31,6 +32,23 @@ void tk_worker_flush(tk_worker *worker) {
   pthread_mutex_lock(&worker->batch_lock);
   flush(worker);
   pthread_mutex_unlock(&worker->batch_lock);
+}
+
+bool tk_worker_turn_here(tk_worker *worker) {
+  if (!atomic_load_explicit(&worker->unflushed, memory_order_relaxed)) return false;
+  pthread_mutex_lock(&worker->batch_lock);
+  size_t count = atomic_load_explicit(&worker->unflushed, memory_order_relaxed);
+  tk_request *batch = count == worker->batched && count <= TURN_HERE_EVENTS ? worker->batch : NULL;
+  if (batch) {
+    batch->event_count = count;
+    worker->batch = NULL;
+    worker->batched = 0;
+    atomic_store_explicit(&worker->unflushed, 0, memory_order_relaxed);
+  }
+  pthread_mutex_unlock(&worker->batch_lock);
+  if (!batch) return false;
+  if (!tk_engine_turn_here(worker->engine, batch)) tk_engine_post(worker->engine, batch, false);
+  return true;
 }
 
 void tk_worker_post(tk_worker *worker, tk_request *request) {

@@ -114,7 +114,7 @@ static void reply(tk_worker *worker, tk_request *request) {
 static void check_task(tk_worker *worker) {
   uint8_t status;
   tk_err err;
-  if (!worker->settings->has_task || tk_view_status(worker->engine, &worker->settings->task, &status, &err)) return;
+  if (!worker->has_task || tk_view_status(worker->engine, &worker->task, &status, &err)) return;
   if (tk_task_final(status)) worker->request_stop(worker->context, FINAL_GRACE_US);
 }
 
@@ -301,7 +301,8 @@ static int loop(tk_worker *worker, tk_err *err) {
       int code = atomic_load(&worker->stop->wanted) ? 0 : attach(worker, err);
       if (code) return code;
     }
-    if (!more) tk_worker_flush(worker);
+    look_at_stop(worker);   /* before the engine hears what was given back: it would be claimed again */
+    if (!more && (worker->active || !tk_worker_turn_here(worker))) tk_worker_flush(worker);
     if (worker->paused && !worker->active && !worker->replies) return 0;
     int code = tk_engine_alive(worker->engine, err);
     if (code) return code;
@@ -377,8 +378,14 @@ int tk_worker_run(tk_worker *worker, tk_err *err) {
   if (code) return code;
   tk_worker_set_current(worker);
   if (worker->settings->cap_us != INT64_MAX) tk_loop_set(worker->loop, &worker->cap_timer, worker->settings->cap_us);
-  if (worker->settings->has_task || worker->watch_log) code = tk_worker_follow(worker, worker->engine, err);
+  worker->has_task = worker->settings->has_task;
+  worker->task = worker->settings->task;
+  if (worker->has_task || worker->begin || worker->watch_log) code = tk_worker_follow(worker, worker->engine, err);
   if (!code) code = attach(worker, err);
+  if (!code && worker->begin) {
+    code = worker->begin(worker->begin_context, &worker->task, err);
+    worker->has_task = true;
+  }
   if (!code) {
     check_task(worker);
     code = loop(worker, err);

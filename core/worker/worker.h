@@ -45,6 +45,12 @@ struct tk_worker {
   void (*given_up_to)(tk_worker *worker, bool lost);
   /* The loop is there to be woken, or is about to go. NULL: nobody wants to know. */
   void (*on_ready)(tk_worker *worker, bool ready);
+  /* Called once the worker may be given work, so that what it submits starts at once; the task to work for. NULL: settings has it,
+   * if any. */
+  int (*begin)(void *context, tk_id *task, tk_err *err);
+  void *begin_context;
+  bool has_task;                     /* stops when `task` is final */
+  tk_id task;
   void (*watch_log)(void *context);  /* NULL: none. Called in the loop after the log has grown, at most once every watch_log_us */
   void *watch_log_context;
   int64_t watch_log_us;
@@ -97,6 +103,8 @@ void tk_worker_event_end(tk_worker *worker);
 void tk_worker_post(tk_worker *worker, tk_request *request);
 /* Posts what is batched and wakes the engine. Also from the watchdog's thread. */
 void tk_worker_flush(tk_worker *worker);
+/* A few outcomes that nothing else runs beside: takes their turn at once. False: there is nothing to take, or too much. */
+bool tk_worker_turn_here(tk_worker *worker);
 /* {"message","code","retryable"} of an attempt that failed outside Lua. */
 tk_slice tk_worker_error_json(tk_arena *arena, const char *code, const char *message, size_t message_size, bool retryable);
 /* The fiber is done with its step. */

@@ -431,6 +431,17 @@ function App:work(options)
   return run_worker(self, options or {})
 end
 
+-- A task that was worked for.
+local function ended(self, id)
+  local task, err = self:task(id)
+  if not task then
+    return nil, err
+  elseif not FINAL[task.status] then
+    return nil, errors.new("closed", ("work was stopped while task %s was %s"):format(id, task.status), { task_id = id })
+  end
+  return task
+end
+
 --- Submits, works in this state until that task is final, and returns it.
 -- @param handler as of submit
 -- @tab[opt] context
@@ -448,11 +459,19 @@ function App:run(handler, context, options)
   if not entry then
     return nil, err
   end
-  local ids, created = self.engine:submit({ entry })
-  if not ids then
-    return nil, created
+  -- The worker is there before its task, so that the first step starts in the commit that makes the task.
+  local id, refusal
+  local function submit()
+    local ids, reason = self.engine:submit({ entry })
+    id, refusal = ids and ids[1], not ids and reason
+    return id
   end
-  return self:work_for(ids[1])
+  local ok
+  ok, err = run_worker(self, {}, submit)
+  if not ok then
+    return nil, refusal or err
+  end
+  return ended(self, id)
 end
 
 --- Works in this state until a task is final, and returns it.
@@ -476,14 +495,7 @@ function App:work_for(id, options)
   if not ok then
     return nil, err
   end
-  local task
-  task, err = self:task(id)
-  if not task then
-    return nil, err
-  elseif not FINAL[task.status] then
-    return nil, errors.new("closed", ("work was stopped while task %s was %s"):format(id, task.status), { task_id = id })
-  end
-  return task
+  return ended(self, id)
 end
 
 --- Makes work return, here and in the other threads of this app. In a step it returns at once.
