@@ -42,21 +42,9 @@ void tk_buf_printf(tk_buf *buf, const char *format, ...) {
   buf->size += (size_t)length;
 }
 
-void tk_buf_u32be(tk_buf *buf, uint32_t value) {
-  tk_put_u32be(tk_buf_reserve(buf, 4), value);
-  buf->size += 4;
-}
-
-void tk_buf_u64be(tk_buf *buf, uint64_t value) {
-  tk_put_u64be(tk_buf_reserve(buf, 8), value);
-  buf->size += 8;
-}
-
 /* The machine is little endian (as the stores and loads of the header take it to be). */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little endian only");
 
-void tk_buf_u32le(tk_buf *buf, uint32_t value) { tk_buf_append(buf, &value, 4); }
-void tk_buf_u64le(tk_buf *buf, uint64_t value) { tk_buf_append(buf, &value, 8); }
 void tk_buf_f64le(tk_buf *buf, double value) { tk_buf_append(buf, &value, 8); }
 
 void tk_buf_varint(tk_buf *buf, uint64_t value) {
@@ -98,25 +86,6 @@ uint8_t tk_read_u8(tk_reader *r) {
 uint32_t tk_read_u32be(tk_reader *r) {
   const uint8_t *at = take(r, 4);
   return at ? tk_get_u32be(at) : 0;
-}
-
-uint64_t tk_read_u64be(tk_reader *r) {
-  const uint8_t *at = take(r, 8);
-  return at ? tk_get_u64be(at) : 0;
-}
-
-uint32_t tk_read_u32le(tk_reader *r) {
-  const uint8_t *at = take(r, 4);
-  uint32_t value = 0;
-  if (at) memcpy(&value, at, 4);
-  return value;
-}
-
-uint64_t tk_read_u64le(tk_reader *r) {
-  const uint8_t *at = take(r, 8);
-  uint64_t value = 0;
-  if (at) memcpy(&value, at, 8);
-  return value;
 }
 
 double tk_read_f64le(tk_reader *r) {

@@ -40,10 +40,6 @@ static inline void tk_buf_u8(tk_buf *buf, uint8_t value) {
   *tk_buf_reserve(buf, 1) = (char)value;
   buf->size++;
 }
-void tk_buf_u32be(tk_buf *buf, uint32_t value);   /* big endian: keys sort like numbers */
-void tk_buf_u64be(tk_buf *buf, uint64_t value);
-void tk_buf_u32le(tk_buf *buf, uint32_t value);
-void tk_buf_u64le(tk_buf *buf, uint64_t value);
 void tk_buf_f64le(tk_buf *buf, double value);
 void tk_buf_varint(tk_buf *buf, uint64_t value);  /* LEB128, 1 to 10 bytes */
 void tk_buf_svarint(tk_buf *buf, int64_t value);  /* zigzag LEB128 */
@@ -64,9 +60,6 @@ static inline tk_reader tk_reader_of(tk_slice s) {
 static inline size_t tk_reader_left(const tk_reader *r) { return r->bad ? 0 : (size_t)(r->end - r->at); }
 uint8_t tk_read_u8(tk_reader *r);
 uint32_t tk_read_u32be(tk_reader *r);
-uint64_t tk_read_u64be(tk_reader *r);
-uint32_t tk_read_u32le(tk_reader *r);
-uint64_t tk_read_u64le(tk_reader *r);
 double tk_read_f64le(tk_reader *r);
 uint64_t tk_read_varint(tk_reader *r);
 int64_t tk_read_svarint(tk_reader *r);

@@ -61,13 +61,11 @@ const char *tk_task_status_name(uint8_t status) { return status < TK_TASK_STATUS
 const char *tk_step_status_name(uint8_t status) { return status < TK_STEP_STATUS_COUNT ? step_names[status] : NULL; }
 const char *tk_waiting_for_name(uint8_t waiting_for) { return waiting_for < TK_WAIT_COUNT ? wait_names[waiting_for] : NULL; }
 
-static int parse(const char *const *names, int count, const char *text, size_t size) {
-  for (int i = 0; i < count; i++)
-    if (strlen(names[i]) == size && memcmp(names[i], text, size) == 0) return i;
+int tk_task_status_parse(const char *text, size_t size) {
+  for (int i = 0; i < TK_TASK_STATUS_COUNT; i++)
+    if (strlen(task_names[i]) == size && memcmp(task_names[i], text, size) == 0) return i;
   return -1;
 }
-int tk_task_status_parse(const char *text, size_t size) { return parse(task_names, TK_TASK_STATUS_COUNT, text, size); }
-int tk_step_status_parse(const char *text, size_t size) { return parse(step_names, TK_STEP_STATUS_COUNT, text, size); }
 
 static bool may(const tk_transition *rows, size_t count, uint8_t from, uint8_t to) {
   for (size_t i = 0; i < count; i++)

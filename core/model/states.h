@@ -36,7 +36,6 @@ const char *tk_task_status_name(uint8_t status);   /* "in_progress", ...; NULL o
 const char *tk_step_status_name(uint8_t status);
 const char *tk_waiting_for_name(uint8_t waiting_for);
 int tk_task_status_parse(const char *text, size_t size);   /* the status, or -1 */
-int tk_step_status_parse(const char *text, size_t size);
 bool tk_task_may(uint8_t from, uint8_t to);
 bool tk_step_may(uint8_t from, uint8_t to);
 static inline bool tk_task_final(uint8_t s) {   /* error is an end too, but may be retried or resolved */

@@ -99,7 +99,10 @@ static tk_slice file_with_rule(const char *rule, tk_buf *out) {
   for (int block = 0; block < 2; block++) {
     tk_buf_append(out, magic, 20);
     uint32_t counts[] = {0, 0, 0, 0, 1, 4};
-    for (int i = 0; i < 6; i++) tk_buf_u32be(out, counts[i]);
+    for (int i = 0; i < 6; i++) {
+      tk_put_u32be(tk_buf_reserve(out, 4), counts[i]);
+      out->size += 4;
+    }
     tk_buf_append(out, "\0\0\0\0\0\0UTC\0", 10);
   }
   tk_buf_printf(out, "\n%s\n", rule);
