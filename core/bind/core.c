@@ -13,7 +13,7 @@
 #include "bind/regex.h"
 #include "bind/util.h"
 #include "bind/wait.h"
-#include "limits.h"
+#include "bounds.h"
 #include "worker/fiber.h"
 
 static int core_in_fiber(lua_State *L) {
@@ -42,6 +42,21 @@ static int core_log(lua_State *L) {
   return 0;
 }
 
+/* What Lua checks before the core would: the same numbers. */
+static void push_bounds(lua_State *L) {
+  static const struct { const char *name; lua_Integer value; } bounds[] = {
+    {"payload", TK_LIMIT_PAYLOAD}, {"error", TK_LIMIT_ERROR}, {"steps", TK_LIMIT_STEPS}, {"annotations", TK_LIMIT_ANNOTATIONS},
+    {"tags", TK_LIMIT_TAGS}, {"submit_many", TK_LIMIT_SUBMIT_MANY}, {"submit_many_bytes", TK_LIMIT_SUBMIT_MANY_BYTES},
+    {"name", TK_LIMIT_NAME}, {"step_name", TK_LIMIT_STEP_NAME}, {"text", TK_LIMIT_TEXT}, {"tasks_page", TK_LIMIT_TASKS_PAGE},
+    {"threads", TK_THREADS_MAX}, {"concurrency", TK_CONCURRENCY_MAX}};
+  size_t count = sizeof bounds / sizeof *bounds;
+  lua_createtable(L, 0, (int)count);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushinteger(L, bounds[i].value);
+    lua_setfield(L, -2, bounds[i].name);
+  }
+}
+
 /* An interpreter unloads C modules when it closes its state; threads of ours may still run then. */
 static void stay_loaded(void) {
   Dl_info info;
@@ -63,6 +78,8 @@ int luaopen_tasker_core(lua_State *L) {
   lua_setfield(L, -2, "json");
   tk_bind_cron(L);
   lua_setfield(L, -2, "cron");
+  push_bounds(L);
+  lua_setfield(L, -2, "bounds");
   tk_fiber_install_coroutines(L);
   return 1;
 }

@@ -7,7 +7,7 @@
 #include "bind/error.h"
 #include "bind/state.h"
 #include "bind/util.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define DEFINITION_TYPE "tasker.definition"
 

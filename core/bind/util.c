@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "bind/error.h"
 #include "bind/state.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model/states.h"
 
 static int core_sha256(lua_State *L) {

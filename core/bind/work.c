@@ -7,7 +7,7 @@
 #include "bind/embed.h"
 #include "bind/engine.h"
 #include "bind/error.h"
-#include "limits.h"
+#include "bounds.h"
 #include "worker/group.h"
 
 /* Argument texts that the group keeps while it runs. */

@@ -1,7 +1,7 @@
 /* What people ask for: cancel, pause, resume, retry, resolve, annotate; and what the store reminds us of: timers and sweeps. */
 #include "base/err.h"
 #include "base/json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model/decide_parts.h"
 
 static const tk_slice nothing = {NULL, 0};
@@ -142,7 +142,12 @@ static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_e
 
 /* To the step that waits for it, or kept for one that will. */
 static int signal_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
-  if (!tk_part_running(task)) return refuse_task(err, task, "signal", TK_TASK_IN_PROGRESS);
+  if (!tk_part_running(task)) {
+    char id[37];
+    tk_id_format(&task->id, id);
+    return tk_err_set(err, TK_E_REFUSED, "signal '%.*s' to task %s is refused: it is %s, not in_progress", (int)event->name.size,
+                      event->name.data, id, tk_task_status_name(task->status));
+  }
   if (task->signals >= TK_LIMIT_SIGNALS)
     return tk_err_set(err, TK_E_REFUSED, "signal '%.*s': %d signals are kept already and no step took them",
                       (int)event->name.size, event->name.data, TK_LIMIT_SIGNALS);

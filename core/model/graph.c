@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define GRAPH_VERSION 2   /* 1 had no kinds, joins, cases */
 

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "limits.h"
+#include "bounds.h"
 
 const tk_retry tk_retry_default = {.limit = 3,
                                    .lost_limit = TK_LOST_LIMIT,

@@ -7,7 +7,7 @@
 #define TK_MODEL_TASK_H
 #include "base/arena.h"
 #include "base/id.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model/graph.h"
 #include "model/states.h"
 

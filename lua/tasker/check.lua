@@ -1,15 +1,15 @@
 --- Checks of what callers pass, with the names they know: misuse raises, impossible values are `nil, invalid`.
 -- @module tasker.check
 
+local core = require "tasker.core"
 local errors = require "tasker.errors"
 local suggest = require "tasker.suggest"
 
 local check = {}
 
--- As in core/limits.h.
-check.LONGEST_NAME = 64
-check.LONGEST_STEP_NAME = 128
-check.LONGEST_TEXT = 1024
+check.LONGEST_NAME = core.bounds.name
+check.LONGEST_STEP_NAME = core.bounds.step_name
+check.LONGEST_TEXT = core.bounds.text
 check.LARGEST_PRIORITY = 2147483647
 
 --- A value as messages show it.
@@ -142,7 +142,7 @@ check.not_priority = check.not_integer(-check.LARGEST_PRIORITY - 1, check.LARGES
 --- Seconds, 0 or more.
 function check.not_seconds(value)
   if not (value >= 0 and value <= errors.LONGEST_SECONDS) then
-    return "a number of seconds of at least 0"
+    return ("a number of seconds from 0 to %d"):format(errors.LONGEST_SECONDS)
   end
   return nil
 end
@@ -150,7 +150,7 @@ end
 --- Seconds, more than 0.
 function check.not_duration(value)
   if not (value > 0 and value <= errors.LONGEST_SECONDS) then
-    return "a number of seconds above 0"
+    return ("a number of seconds above 0, at most %d"):format(errors.LONGEST_SECONDS)
   end
   return nil
 end

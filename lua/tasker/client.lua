@@ -12,12 +12,9 @@ local time = require "tasker.time"
 
 local client = {}
 
--- As in core/limits.h.
-local MOST_ENTRIES = 10000
-local MOST_BYTES = 16 * 1024 * 1024
-local MOST_TASKS = 100000
-local MOST_THREADS = 256
-local MOST_CONCURRENCY = 100000
+local MOST_ENTRIES, MOST_BYTES = core.bounds.submit_many, core.bounds.submit_many_bytes
+local MOST_TASKS = core.bounds.tasks_page
+local MOST_THREADS, MOST_CONCURRENCY = core.bounds.threads, core.bounds.concurrency
 
 local App = { __name = "tasker.app" }
 App.__index = App

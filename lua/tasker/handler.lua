@@ -16,7 +16,7 @@ local suggest = require "tasker.suggest"
 local handler = {}
 
 local DEFAULT_TIMEOUT_SECONDS = 3600
-local MOST_STEPS = 10000
+local MOST_STEPS = core.bounds.steps
 local CANONICAL = { canonical = true }
 
 local HANDLER_FIELDS = {

@@ -7,8 +7,8 @@ local kept_error = {}
 
 local json_encode = core.json.encode
 
--- As in core/limits.h: a kept error. Its parts are cut so that the whole fits.
-local LONGEST_ERROR = 64 * 1024
+-- Of the whole: its parts are cut so that it fits.
+local LONGEST_ERROR = core.bounds.error
 
 --- Bytes that are no UTF-8 become U+FFFD; longer texts are cut.
 -- @string text

@@ -15,9 +15,7 @@ local submission = {}
 
 local json = core.json
 
--- As in core/limits.h.
-local MOST_ANNOTATIONS = 64
-local MOST_TAGS = 64
+local MOST_ANNOTATIONS, MOST_TAGS = core.bounds.annotations, core.bounds.tags
 
 local function not_version(value)
   return not semver.is_valid(value) and "a semantic version such as 1.2.3" or nil

@@ -1,9 +1,6 @@
 /* Every bound of the system in one place, each with its reason. Sizes in bytes unless the name says otherwise. */
-/* This file has the name of a libc header, whose own includes may find it first: pass them on. Outside the guard, each time. */
-#include_next <limits.h>
-
-#ifndef TK_LIMITS_H
-#define TK_LIMITS_H
+#ifndef TK_BOUNDS_H
+#define TK_BOUNDS_H
 
 /* From the interface (INTERFACE section 10, Sizes). */
 #define TK_LIMIT_PAYLOAD (1024 * 1024)        /* context, results, inputs */
