@@ -15,10 +15,10 @@ typedef struct death_scan { tk_engine *engine; tk_process dead[64]; size_t count
 static bool scan_process(void *context, const tk_process *process) {
   death_scan *scan = context;
   if (process->number == scan->engine->process.number) return true;
-  if (tk_presence_alive(scan->engine->presence, process->incarnation)) {
-    tk_presence_watch(scan->engine->presence, process->incarnation, process->pid);
-    return true;
-  }
+  tk_presence *presence = scan->engine->presence;
+  /* Watched before the look that counts: had it died in between, its pid might be another process's by now. */
+  if (tk_presence_alive(presence, process->incarnation)) tk_presence_watch(presence, process->incarnation, process->pid);
+  if (tk_presence_alive(presence, process->incarnation)) return true;
   scan->dead[scan->count++] = *process;
   return scan->count < sizeof scan->dead / sizeof *scan->dead;
 }
