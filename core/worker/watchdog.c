@@ -43,6 +43,10 @@ static void ring(void) {
   errno = saved;
 }
 
+/* A child made by fork has no watchdog: it gets the lock free, and the signals as they come. */
+static void take_lock(void) { pthread_mutex_lock(&lock); }
+static void free_lock(void) { pthread_mutex_unlock(&lock); }
+
 static void on_urgent(int signal_number) {
   (void)signal_number;
   int saved = errno;
@@ -51,7 +55,7 @@ static void on_urgent(int signal_number) {
 }
 
 static void on_stop_signal(int signal_number) {
-  if (atomic_fetch_add(&signals_caught, 1) == 0) {
+  if (owner == getpid() && atomic_fetch_add(&signals_caught, 1) == 0) {
     ring();
     return;
   }
@@ -143,6 +147,7 @@ static void *watchdog_thread(void *unused) {
 /* Under lock. */
 static int start_thread(tk_err *err) {
   if (owner == getpid()) return 0;
+  if (!owner) pthread_atfork(take_lock, free_lock, free_lock);
   watches = NULL;
   catchers = NULL;
   if (bell >= 0) close(bell);   /* a fork's child has a bell of its own: the parent's watchdog would take the rings of this one */
