@@ -168,6 +168,13 @@ static int engine_info(lua_State *L) {
   return return_json(L, tk_view_info(engine, task_no, &state->buf, &err), state, &err);
 }
 
+static int engine_annotations(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  uint64_t task_no = (uint64_t)luaL_checkinteger(L, 2);
+  tk_state *state = tk_state_scratch(L);
+  return return_json(L, tk_view_annotations(engine, task_no, &state->buf, &err), state, &err);
+}
+
 static int engine_payload(lua_State *L) {
   static const char *const which[] = {"results", "error", "inputs", "progress", NULL};   /* in the order of TK_VIEW_RESULTS ... */
   ENGINE_OR_RETURN(L, engine);
@@ -390,6 +397,6 @@ static int engine_backup(lua_State *L) {
 
 const luaL_Reg tk_read_methods[] = {{"task", engine_task}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
   {"count", engine_count}, {"events", engine_events}, {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
-  {"info", engine_info}, {"payload", engine_payload}, {"definition", engine_definition}, {"find_definition", engine_find_definition},
-  {"definitions", engine_definitions}, {"generation", engine_generation}, {"last_seq", engine_last_seq}, {"source", engine_source},
-  {"check", engine_check}, {"backup", engine_backup}, {NULL, NULL}};
+  {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"definition", engine_definition},
+  {"find_definition", engine_find_definition}, {"definitions", engine_definitions}, {"generation", engine_generation},
+  {"last_seq", engine_last_seq}, {"source", engine_source}, {"check", engine_check}, {"backup", engine_backup}, {NULL, NULL}};

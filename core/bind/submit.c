@@ -4,7 +4,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "base/hash.h"
-#include "limits.h"
+#include "bounds.h"
 #include "worker/worker.h"
 
 /* ---- Submissions ---- */
@@ -169,11 +169,11 @@ static int engine_event(lua_State *L) {
 static tk_event *step_event(lua_State *L, int t, uint8_t type, tk_fiber **fiber, tk_arena **arena) {
   luaL_checktype(L, t, LUA_TTABLE);
   *fiber = tk_fiber_current(L);
-  if (!*fiber) luaL_error(L, "this is for code that runs in a step");
+  if (!*fiber) tk_fiber_misuse(L, "this is for code that runs in a step");
   tk_run_message run = {.task_no = (uint64_t)tk_field_integer(L, t, "task_no", 0), .step = (uint32_t)tk_field_integer(L, t, "step", 1) - 1,
     .attempt = (uint32_t)tk_field_integer(L, t, "attempt", 0)};
   if (run.task_no != (*fiber)->run->task_no || run.step != (*fiber)->run->step || run.attempt != (*fiber)->run->attempt)
-    luaL_error(L, "this step is over: its task and step values are for its own code only");
+    tk_fiber_misuse(L, "this step is over: its task and step values are for its own code only");
   return tk_worker_event((*fiber)->worker, (*fiber)->run, type, arena);
 }
 

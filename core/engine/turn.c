@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "engine/parts.h"
 
@@ -177,6 +178,24 @@ static int check_annotation(turn *t, const tk_task *task, const tk_event *event,
   return code;
 }
 
+/* A step looks before it annotates, and hears no answer: when another step of its task took the last place, the log tells. */
+static int tell_unannotated(turn *t, tk_event *event) {
+  tk_buf text = {0};
+  tk_json_writer w = tk_json_to(&text);
+  tk_json_object(&w);
+  tk_json_key(&w, "level");
+  tk_json_put_cstr(&w, "error");
+  tk_json_key(&w, "message");
+  tk_json_put_cstr(&w, "an annotation was refused: the task has as many as it may");
+  tk_json_key(&w, "name");
+  tk_json_put_str(&w, event->name);
+  tk_json_object_end(&w);
+  event->type = TK_EV_STEP_LOG;
+  event->data = tk_arena_copy(&t->e->arena, tk_buf_slice(&text));
+  tk_buf_free(&text);
+  return TK_OK;
+}
+
 static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *err) {
   tk_event *event = &r->events[at];
   if (event->type == TK_EV_SUBMIT) return submit_one(t, r, at, t->load.identities[flat], err);
@@ -186,6 +205,7 @@ static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *er
   r->answers[at].task_no = task->no;
   int code = resolve_step_name(task, event, err);
   if (!code && event->type == TK_EV_ANNOTATE) code = check_annotation(t, task, event, err);
+  if (code == TK_E_INVALID && event->type == TK_EV_ANNOTATE && event->step != TK_NO_STEP) code = tell_unannotated(t, event);
   return code ? code : tk_decide_event(&t->d, task, event, &r->answers[at].fenced, err);
 }
 

@@ -40,6 +40,8 @@ enum { TK_VIEW_RESULTS, TK_VIEW_ERROR, TK_VIEW_INPUTS, TK_VIEW_PROGRESS };
 int tk_view_step_payload(tk_engine *engine, uint64_t task_no, uint32_t step, int which, bool *present, tk_buf *out, tk_err *err);
 /* Whether that attempt (0: an ask) is the one that may end the step. True too when it cannot be told. */
 bool tk_view_is_current(tk_engine *engine, uint64_t task_no, uint32_t step, uint32_t attempt);
+/* Its annotations as a JSON object; a task that does not exist has none. */
+int tk_view_annotations(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err);
 /* The cold fields of a task as a JSON object: initiator, source_system, reason, tags, scheduled_at ... (for `task` in a step). */
 int tk_view_info(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err);
 

@@ -41,7 +41,6 @@ static int put_annotations(tk_reading *reading, tk_json_writer *w, uint64_t task
   size_t count;
   int code = tk_snap_annotations(reading->snap, &reading->arena, task_no, &list, &count, err);
   if (code) return code;
-  tk_json_key(w, "annotations");
   tk_json_object(w);
   for (size_t i = 0; i < count; i++) {
     tk_reading_put_key(w, list[i].name);
@@ -171,6 +170,7 @@ int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, c
   put_str(w, "queue", queue_name(reading, task));
   put_origin(w, info);
   int code = put_parent(reading, w, info->parent, err);
+  tk_json_key(w, "annotations");
   if (!code) code = put_annotations(reading, w, task->no, err);
   if (!code && whole) code = put_outcomes(reading, w, task, false, err);
   if (!code && whole) code = put_outcomes(reading, w, task, true, err);
@@ -195,6 +195,16 @@ int tk_reading_put_info(tk_reading *reading, tk_json_writer *w, tk_task *task, c
   put_time(w, "run_at", info->run_at_us);
   put_time(w, "scheduled_at", info->run_at_us);
   tk_json_object_end(w);
+  return code;
+}
+
+int tk_view_annotations(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err) {
+  tk_reading reading;
+  int code = tk_reading_open(&reading, engine, err);
+  if (code) return code;
+  tk_json_writer w = tk_json_to(out);
+  code = put_annotations(&reading, &w, task_no, err);
+  tk_reading_close(&reading);
   return code;
 }
 

@@ -348,10 +348,24 @@ static void on_limit(tk_loop_timer *timer) {
   tk_fiber_end_now(fiber, end == TK_END_NONE ? TK_END_TIMEOUT : end);
 }
 
+int tk_fiber_misuse(lua_State *L, const char *message) {
+  lua_Debug caller;
+  int level = 1;
+  while (lua_getstack(L, level, &caller) && lua_getinfo(L, "S", &caller)) {
+    bool ours = *caller.what == 'C' || strncmp(caller.short_src, "tasker/", 7) == 0 || strstr(caller.short_src, "/lua/tasker/");
+    if (!ours) break;
+    level++;
+  }
+  luaL_where(L, level);
+  lua_pushstring(L, message);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 void tk_fiber_prepare(lua_State *L, tk_fiber *fiber, void (*cancel)(tk_fiber *fiber)) {
-  if (L != fiber->current) luaL_error(L, "cannot wait in a coroutine that was not resumed by coroutine.resume or coroutine.wrap");
+  if (L != fiber->current) tk_fiber_misuse(L, "cannot wait in a coroutine that was not resumed by coroutine.resume or coroutine.wrap");
   if (!lua_isyieldable(L) || fiber->blocked_count)
-    luaL_error(L, "cannot wait inside a C callback (of string.gsub, table.sort, require, ...): call it outside of it");
+    tk_fiber_misuse(L, "cannot wait inside a C callback (of string.gsub, table.sort, require, ...): call it outside of it");
   fiber->cancel = cancel;
 }
 

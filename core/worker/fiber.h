@@ -62,6 +62,8 @@ struct tk_fiber {
 tk_fiber *tk_fiber_current(lua_State *L);
 /* Pushes the run table of the step that L belongs to; false (and nothing) in plain code. */
 bool tk_fiber_push_run(lua_State *L);
+/* Raises `message` with the place in the user's code: the nearest caller outside lua/tasker. */
+int tk_fiber_misuse(lua_State *L, const char *message);
 void tk_fiber_prepare(lua_State *L, tk_fiber *fiber, void (*cancel)(tk_fiber *fiber));
 int tk_fiber_park(lua_State *L, tk_fiber *fiber, lua_KContext context, lua_KFunction resumed);
 void tk_fiber_wake(tk_fiber *fiber);

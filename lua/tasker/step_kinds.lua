@@ -160,7 +160,8 @@ function step_kinds.check_join_count(step, fail)
   if step.join ~= "all" and #step.deps == 0 then
     fail("join", "needs dependencies: the step has none")
   elseif step.join_count and step.join_count > #step.deps then
-    fail("join", "is %d, but the step has %d dependencies", step.join_count, #step.deps)
+    fail("join", "is %d, but the step has %s", step.join_count,
+      #step.deps == 1 and "one dependency" or #step.deps .. " dependencies")
   end
 end
 

@@ -4,6 +4,7 @@
 
 local core = require "tasker.core"
 local check = require "tasker.check"
+local errors = require "tasker.errors"
 local graph = require "tasker.graph"
 local suggest = require "tasker.suggest"
 local task_view = require "tasker.task_view"
@@ -196,7 +197,30 @@ function methods:heartbeat(progress)
   return true
 end
 
---- Annotates the task.
+-- Whether the task may have an annotation of that name: a step hears no answer of what it writes.
+local function has_room(run, name)
+  local names = run.annotated
+  if not names then
+    local text, err = run.engine:annotations(run.task_no)
+    if not text then
+      error(err, 0)
+    end
+    names = { count = 0, known = {} }
+    for known in pairs(decode(text)) do
+      names.known[known], names.count = true, names.count + 1
+    end
+    run.annotated = names
+  end
+  if not names.known[name] then
+    if names.count >= core.bounds.annotations then
+      return false
+    end
+    names.known[name], names.count = true, names.count + 1
+  end
+  return true
+end
+
+--- Annotates the task. Raises `invalid` for more annotations than a task may have.
 -- @string name
 -- @param[opt] value any JSON value
 -- @return true
@@ -210,6 +234,9 @@ function methods:annotate(name, value)
   local text, err = encode(value)
   if not text then
     error("step:annotate: the value: " .. err.message, 2)
+  end
+  if not has_room(run, name) then
+    error(errors.new("invalid", ("step:annotate: a task has at most %d annotations"):format(core.bounds.annotations)), 0)
   end
   run.engine:annotate_step(run, name, text)
   return true

@@ -15,6 +15,7 @@ local function new_engine(given)
   end
   function engine.context() return read "context" end
   function engine.info() return read "info" end
+  function engine.annotations() return given.annotations or "{}" end
   function engine.payload(_, _, index, which) return read(which .. ":" .. index) end
   for _, name in ipairs { "heartbeat", "log_step" } do
     engine[name] = function(_, _, text)
@@ -262,6 +263,21 @@ describe("what a step sees of itself", function()
     assert.equal("done", got[1], got[2])
     assert.same({ 'heartbeat {"at":5}', 'annotate carrier "dhl"',
       'log_step {"fields":{"n":1},"level":"info","message":"half way"}' }, engine.written)
+  end)
+
+  it("raises invalid for an annotation too many, and takes a new value of one that is there", function()
+    local many = {}
+    for i = 1, 63 do
+      many["k" .. i] = i
+    end
+    local got, engine = attempt_one(function(_, view)
+      view:annotate("k1", "again")
+      view:annotate("k64", 1)
+      view:annotate("k65", 1)
+    end, nil, { annotations = json.encode(many) })
+    local kept = json.decode(got[2])
+    assert.same({ "invalid", "step:annotate: a task has at most 64 annotations" }, { kept.code, kept.message })
+    assert.same({ 'annotate k1 "again"', "annotate k64 1" }, engine.written)
   end)
 
   it("refuses misuse of its methods", function()

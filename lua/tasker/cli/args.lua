@@ -40,6 +40,7 @@
 -- stdin, decoded; JSON null is `tasker.null`), `file` and `directory` (a string; completion offers paths).
 -- @module tasker.cli.args
 
+local check = require "tasker.check"
 local suggest = require "tasker.suggest"
 
 local args = {}
@@ -147,6 +148,19 @@ function converters.string(text)
 end
 converters.file = converters.string
 converters.directory = converters.string
+
+-- What a check of the client refuses: told before the store is opened.
+local function checked(not_valid)
+  return function(text)
+    local wanted = not_valid(text)
+    if wanted then
+      return nil, wanted
+    end
+    return text
+  end
+end
+converters.name = checked(check.not_name)
+converters.key = checked(check.not_key)
 
 function converters.number(text)
   local value = tonumber(text)

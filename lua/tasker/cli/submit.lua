@@ -1,4 +1,5 @@
 --- `tasker-lua submit`: a task for the workers of a store.
+local check = require "tasker.check"
 local files = require "tasker.cli.support.files"
 local known = require "tasker.cli.support.known"
 local outcome = require "tasker.cli.support.outcome"
@@ -120,17 +121,18 @@ Prints the task's id. With --wait the exit code tells how the task ended: 0 comp
   },
   options = {
     { name = "file", value = "FILE", many = true, type = "file", help = "load a handler file and register its handlers first" },
-    { name = "tag", value = "T", many = true, help = "give the task a tag" },
-    { name = "priority", value = "N", type = "integer", help = "greater ones start first (0)" },
+    { name = "tag", value = "T", many = true, type = "key", help = "give the task a tag" },
+    { name = "priority", value = "N", type = "integer", min = -check.LARGEST_PRIORITY - 1, max = check.LARGEST_PRIORITY,
+      help = "greater ones start first (0)" },
     { name = "run-at", value = "T", type = "time", relative = "ahead", help = "not before then: RFC 3339, epoch seconds or 5m" },
     { name = "delay", value = "S", type = "duration", excludes = { "run-at" }, help = "not before so much time has passed" },
-    { name = "identity-key", value = "K", help = "one task only for all submissions with this key" },
+    { name = "identity-key", value = "K", type = "key", help = "one task only for all submissions with this key" },
     { name = "wait", help = "wait until the task is final" },
     { name = "timeout", value = "S", type = "duration", help = "with --wait: at most so long" },
     { name = "json", help = "{\"task_id\":…,\"created\":…} on stdout, with --wait followed by the task" },
-    { name = "namespace", value = "N", help = "of the handler, when its name has none" },
+    { name = "namespace", value = "N", type = "name", help = "of the handler, when its name has none" },
     { name = "version", value = "V", help = "of the handler, when its name has none" },
-    { name = "queue", value = "Q", help = "put its steps into this queue" },
+    { name = "queue", value = "Q", type = "name", help = "put its steps into this queue" },
     { name = "initiator", value = "I", help = "who wants it (unknown)" },
     { name = "source-system", value = "S", help = "where it comes from (unknown)" },
     { name = "reason", value = "R", help = "why (unknown)" },

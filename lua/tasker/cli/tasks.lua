@@ -1,4 +1,5 @@
 --- `tasker-lua tasks`: the tasks of a store, newest first.
+local core = require "tasker.core"
 local columns = require "tasker.cli.support.columns"
 local format = require "tasker.cli.support.format"
 local json_lines = require "tasker.cli.support.json_lines"
@@ -135,7 +136,7 @@ return {
     { name = "tag", value = "T", help = "with this tag" },
     { name = "since", value = "T", type = "time", relative = "ago", help = "created then or later: RFC 3339, epoch seconds or 2h (ago)" },
     { name = "until", value = "T", type = "time", relative = "ago", help = "created before then" },
-    { name = "limit", value = "N", type = "integer", min = 1, max = 100000, default = 100, help = "at most so many" },
+    { name = "limit", value = "N", type = "integer", min = 1, max = core.bounds.tasks_page, default = 100, help = "at most so many" },
     { name = "count", help = "only how many there are" },
     { name = "json", help = "one task a line as JSON on stdout" },
   },

@@ -1,4 +1,5 @@
 --- `tasker-lua worker FILE...`: works on the tasks of a store until it is stopped.
+local core = require "tasker.core"
 local files = require "tasker.cli.support.files"
 local format = require "tasker.cli.support.format"
 local progress = require "tasker.cli.support.progress"
@@ -90,7 +91,6 @@ local function run(opts, ctx)
   if not handlers then
     return code
   end
-  local core = require "tasker.core"
   local app = ctx.open { create = true, announce = true }
   local names = files.names(handlers)
   ctx.err(("tasker-lua: working on %s with %s%s\n"):format(
@@ -116,10 +116,11 @@ Loads each FILE in every thread, tells the store about the handlers that they de
 stopped: SIGINT or SIGTERM lets what runs finish or gives it back, a second one ends at once.]],
   arguments = { { name = "file", many = true, type = "file", help = "Lua files that define handlers" } },
   options = {
-    { name = "threads", value = "N", type = "integer", min = 1, max = 256, default = 1,
+    { name = "threads", value = "N", type = "integer", min = 1, max = core.bounds.threads, default = 1,
       help = "threads, each with a Lua state of its own" },
-    { name = "concurrency", value = "N", type = "integer", min = 1, help = "steps at once in each thread (512)" },
-    { name = "queue", value = "NAME", many = true, help = "take steps of this queue (default)" },
+    { name = "concurrency", value = "N", type = "integer", min = 1, max = core.bounds.concurrency,
+      help = "steps at once in each thread (512)" },
+    { name = "queue", value = "NAME", many = true, type = "name", help = "take steps of this queue (default)" },
     { name = "until-idle", help = "end when nothing can move without something from outside" },
     { name = "memory", value = "SIZE", help = "at most so much for the Lua state of each thread, like 256M" },
     { name = "verbose", short = "v", help = "also tell attempts that failed and will be retried, with tracebacks" },
