@@ -46,6 +46,7 @@ void tk_check_not_loading(lua_State *L, const char *what);
 typedef int (*tk_request_done)(lua_State *L, tk_request *request);
 int tk_engine_await(lua_State *L, tk_engine *engine, tk_box *box, tk_request_done done);
 
+int tk_bind_serve(lua_State *L);   /* core.serve (work.c) */
 /* core.open, core.current_engine, core.loading, core.compact, and the handle's metatable with every method. */
 void tk_bind_engine(lua_State *L);
 

@@ -6,6 +6,7 @@
 #include "bind/error.h"
 #include "bind/state.h"
 #include "bounds.h"
+#include "model/changes.h"
 #include "model/states.h"
 
 static int core_sha256(lua_State *L) {
@@ -35,6 +36,21 @@ static int core_random(lua_State *L) {
 
 static int core_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)tk_clock_now_us(&tk_clock_system) / 1e6);
+  return 1;
+}
+
+static int core_monotonic(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)tk_monotonic_us() / 1e6);
+  return 1;
+}
+
+/* Names of all kinds of event, in the order of their numbers. */
+static int core_event_names(lua_State *L) {
+  lua_createtable(L, TK_LOG_KIND_COUNT, 0);
+  for (uint8_t kind = 1; kind < TK_LOG_KIND_COUNT; kind++) {
+    lua_pushstring(L, tk_log_kind_name(kind));
+    lua_rawseti(L, -2, kind);
+  }
   return 1;
 }
 
@@ -191,7 +207,8 @@ static int core_semver_compare(lua_State *L) {
 
 void tk_bind_util(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"sha256", core_sha256}, {"uuid", core_uuid}, {"random", core_random}, {"now", core_now}, {"time_format", core_time_format},
+    {"sha256", core_sha256}, {"uuid", core_uuid}, {"random", core_random}, {"now", core_now}, {"monotonic", core_monotonic},
+    {"event_names", core_event_names}, {"time_format", core_time_format},
     {"time_parse", core_time_parse}, {"states", core_states}, {"retry_delay", core_retry_delay}, {"semver_compare", core_semver_compare},
     {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);

@@ -56,6 +56,12 @@ static void read_code(lua_State *L, int handle, int definitions, tk_worker_code 
   lua_getfield(L, -1, "interrupted");
   code->interrupted = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tasker.subscriptions");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "serve");
+  code->serve = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
   lua_pushvalue(L, handle);
   code->engine = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_Integer count = luaL_len(L, definitions);
@@ -69,13 +75,14 @@ static void read_code(lua_State *L, int handle, int definitions, tk_worker_code 
 }
 
 static void code_init(tk_worker_code *code) {
-  *code = (tk_worker_code){.run = LUA_NOREF, .interrupted = LUA_NOREF, .engine = LUA_NOREF};
+  *code = (tk_worker_code){.run = LUA_NOREF, .interrupted = LUA_NOREF, .engine = LUA_NOREF, .serve = LUA_NOREF};
 }
 
 static void code_free(lua_State *L, tk_worker_code *code) {
   luaL_unref(L, LUA_REGISTRYINDEX, code->run);
   luaL_unref(L, LUA_REGISTRYINDEX, code->interrupted);
   luaL_unref(L, LUA_REGISTRYINDEX, code->engine);
+  luaL_unref(L, LUA_REGISTRYINDEX, code->serve);
   tk_free((void *)code->definitions);
   code_init(code);
 }
@@ -342,6 +349,13 @@ static int engine_stop(lua_State *L) {
   tk_check_handle(L, 1);
   lua_pushboolean(L, tk_group_stop_current());
   return 1;
+}
+
+/* What this state subscribes to is to be served by the worker that runs in it, if one does. */
+int tk_bind_serve(lua_State *L) {
+  tk_worker *worker = tk_worker_current();
+  if (worker && worker->registry == lua_topointer(L, LUA_REGISTRYINDEX)) tk_worker_serve(worker);
+  return 0;
 }
 
 const luaL_Reg tk_work_methods[] = {{"work", engine_work}, {"stop", engine_stop}, {NULL, NULL}};

@@ -124,8 +124,44 @@ static void on_watch_log(tk_loop_timer *timer) {
   worker->watch_log_next_us = tk_monotonic_us() + worker->watch_log_us;
 }
 
+/* Calls subscriptions.serve: is anybody subscribed, is there more to serve at once. */
+static bool serve(tk_worker *worker, bool *more) {
+  lua_State *L = worker->L;
+  *more = false;
+  if (!lua_checkstack(L, 4)) return false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, worker->code->serve);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, worker->code->engine);
+  if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    return worker->serves;
+  }
+  bool any = lua_toboolean(L, -2);
+  *more = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  return any;
+}
+
+static void on_serve(tk_loop_timer *timer) {
+  tk_worker *worker = (tk_worker *)((char *)timer - offsetof(tk_worker, serve_timer));
+  bool more;
+  worker->serves = serve(worker, &more);
+  if (more) tk_loop_set(worker->loop, &worker->serve_timer, tk_monotonic_us());
+}
+
+static void serve_rest(tk_worker *worker) {
+  for (bool more = worker->serves; more;) worker->serves = serve(worker, &more);
+}
+
+void tk_worker_serve(tk_worker *worker) {
+  tk_err err;
+  if (worker->serves || tk_worker_follow(worker, worker->engine, &err)) return;
+  worker->serves = true;
+  tk_loop_set(worker->loop, &worker->serve_timer, tk_monotonic_us());
+}
+
 static void log_moved(tk_worker *worker) {
   worker->log_count++;
+  if (worker->serves && !worker->serve_timer.place) tk_loop_set(worker->loop, &worker->serve_timer, tk_monotonic_us());
   if (worker->watch_log && !worker->watch_log_timer.place) tk_loop_set(worker->loop, &worker->watch_log_timer, worker->watch_log_next_us);
   check_task(worker);
   for (size_t i = 0; worker->log_waiting && i < worker->fiber_count; i++)
@@ -338,6 +374,7 @@ static int open_worker(tk_worker *worker, tk_err *err) {
   worker->registry = lua_topointer(worker->L, LUA_REGISTRYINDEX);
   worker->cap_timer.fire = on_cap;
   worker->watch_log_timer.fire = on_watch_log;
+  worker->serve_timer.fire = on_serve;
   worker->stop_timer.fire = on_stop_limit;
   worker->watch.stop_us = &worker->stop->limit_us;
   worker->watch.late = on_late;
@@ -363,6 +400,7 @@ static void close_worker(tk_worker *worker) {
   tk_loop_unset(worker->loop, &worker->cap_timer);
   tk_loop_unset(worker->loop, &worker->stop_timer);
   tk_loop_unset(worker->loop, &worker->watch_log_timer);
+  tk_loop_unset(worker->loop, &worker->serve_timer);
   for (size_t i = 0; i < worker->fiber_count; i++) tk_fiber_free(worker->fibers[i]);
   tk_free(worker->fibers);
   tk_map_free(&worker->parked);
@@ -381,6 +419,8 @@ int tk_worker_run(tk_worker *worker, tk_err *err) {
   worker->has_task = worker->settings->has_task;
   worker->task = worker->settings->task;
   if (worker->has_task || worker->begin || worker->watch_log) code = tk_worker_follow(worker, worker->engine, err);
+  bool more;
+  if (!code && serve(worker, &more)) tk_worker_serve(worker);
   if (!code) code = attach(worker, err);
   if (!code && worker->begin) {
     code = worker->begin(worker->begin_context, &worker->task, err);
@@ -391,6 +431,7 @@ int tk_worker_run(tk_worker *worker, tk_err *err) {
     code = loop(worker, err);
   }
   leave(worker);
+  serve_rest(worker);
   if (worker->watch_log) worker->watch_log(worker->watch_log_context);
   close_worker(worker);
   tk_worker_set_current(outer);

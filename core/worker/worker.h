@@ -18,6 +18,7 @@ typedef struct tk_work_stop {
 typedef struct tk_worker_code {
   int run, interrupted;              /* step.run, step.interrupted */
   int engine;                        /* the handle, for run.engine */
+  int serve;                         /* subscriptions.serve */
   const uint32_t *definitions;       /* borrowed while the worker lives */
   size_t definition_count;
 } tk_worker_code;
@@ -56,6 +57,8 @@ struct tk_worker {
   int64_t watch_log_us;
   tk_loop_timer watch_log_timer;
   int64_t watch_log_next_us;
+  bool serves;                       /* functions of its state want to see events (tk_worker_serve) */
+  tk_loop_timer serve_timer;
   bool retired;                      /* another thread took its place: it ends when it comes back. Set by given_up_to */
   tk_worker_handle *handle;          /* NULL: not attached */
   tk_port *port;
@@ -93,6 +96,9 @@ void tk_worker_wake(tk_worker *worker);
 
 /* Follows the engine's log, so that log_count moves. Idempotent. */
 int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err);
+
+/* From now on the state's subscriptions are served after each change of the log. */
+void tk_worker_serve(tk_worker *worker);
 
 /* ---- Outcomes (outcome.c) ---- */
 /* An event about the attempt, to be filled with data of the arena before tk_worker_event_end (nothing in between may raise); posted with

@@ -7,6 +7,7 @@ local errors = require "tasker.errors"
 local loader = require "tasker.loader"
 local operations = require "tasker.operations"
 local submission = require "tasker.submission"
+local subscriptions = require "tasker.subscriptions"
 local task_view = require "tasker.task_view"
 local time = require "tasker.time"
 
@@ -33,6 +34,7 @@ local function app_of(engine)
   if not app then
     app = setmetatable({ engine = engine, plans = {}, generation = -1, registry_generation = -1 }, App)
     apps[engine] = app
+    subscriptions.opened(engine)
   end
   return app
 end
@@ -283,7 +285,13 @@ function App:wait(id, seconds)
   elseif not self.engine then
     return errors.closed(self)
   end
-  local status, err = self.engine:wait(id, seconds and math.min(seconds, errors.LONGEST_SECONDS))
+  seconds = seconds and math.min(seconds, errors.LONGEST_SECONDS)
+  local status, err
+  if subscriptions.any() and not core.in_fiber() then
+    status, err = subscriptions.wait(self.engine, id, seconds)
+  else
+    status, err = self.engine:wait(id, seconds)
+  end
   if not status then
     return nil, err
   end
@@ -358,7 +366,12 @@ function App:follow(options, fn)
       end
     end
     after = last
-    if #list < FOLLOW_EVENTS then
+    if not core.in_fiber() then
+      subscriptions.serve_all(self.engine)
+    end
+    if not self.engine then
+      return errors.closed(self)
+    elseif #list < FOLLOW_EVENTS then
       ok, err = self.engine:wait_log()
     end
   end
@@ -388,6 +401,21 @@ local WORK_OPTIONS = {
   watch_interval = { "number", check.not_duration },
 }
 
+-- What work calls while threads with states of their own do it: the caller's watch, and what this state subscribed to.
+local function watch_of(self, options)
+  if not options.files or not subscriptions.any() then
+    return options.watch, options.watch_interval
+  end
+  return function()
+    if self.engine then
+      subscriptions.serve_all(self.engine)
+    end
+    if options.watch then
+      options.watch()
+    end
+  end, options.watch and options.watch_interval or 0
+end
+
 local function run_worker(self, options, until_task)
   local given = {}
   for name, value in next, options do
@@ -395,6 +423,7 @@ local function run_worker(self, options, until_task)
   end
   given.threads, given.until_task = math.tointeger(options.threads) or 1, until_task
   given.concurrency, given.memory = math.tointeger(options.concurrency), math.tointeger(options.memory)
+  given.watch, given.watch_interval = watch_of(self, options)
   if not given.files then
     if given.threads > 1 then
       return errors.invalid("app:work: option 'threads' is %d, but without 'files' only this state has the handlers: %s",

@@ -10,7 +10,9 @@ local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local registry = require "tasker.registry"
 local step_handlers = require "tasker.step_handlers"
+local subscriptions = require "tasker.subscriptions"
 local time = require "tasker.time"
+local vetoes = require "tasker.vetoes"
 
 local tasker = {}
 
@@ -64,6 +66,8 @@ tasker.permanent = errors.permanent
 tasker.retry_after = errors.retry_after
 tasker.snooze = errors.snooze
 tasker.backoff = backoff.register
+tasker.on = subscriptions.on
+tasker.before = vetoes.before
 tasker.step_handler = step_handlers.register
 tasker.diagram = require("tasker.diagram").draw
 

@@ -12,6 +12,8 @@ local source = require "tasker.source"
 local step = require "tasker.step"
 local step_handlers = require "tasker.step_handlers"
 local step_view = require "tasker.step_view"
+local subscriptions = require "tasker.subscriptions"
+local vetoes = require "tasker.vetoes"
 
 local loader = {}
 
@@ -188,11 +190,12 @@ local function load_stored(engine, stored)
   if not chunk then
     return nil, err
   end
-  local restore_backoff, restore_handlers = backoff.isolate(), step_handlers.isolate()
+  local restore = { backoff.isolate(), step_handlers.isolate(), subscriptions.isolate(), vetoes.isolate() }
   local captured
   captured, err = capture(chunk, true, parsed.name)
-  restore_backoff()
-  restore_handlers()
+  for _, put_back in ipairs(restore) do
+    put_back()
+  end
   for _, one in ipairs(captured or {}) do
     local definition = handler.definition(one, stored.source)
     if definition and definition:hash() == stored.hash then

@@ -4,6 +4,7 @@
 local core = require "tasker.core"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
+local vetoes = require "tasker.vetoes"
 
 local operations = {}
 
@@ -33,6 +34,12 @@ end
 local function perform(app, event, audit, err)
   if audit == nil then
     return nil, err
+  elseif not app.engine then
+    return errors.closed(app)
+  end
+  local refused = vetoes.operation(app, event)
+  if refused then
+    return nil, refused
   elseif not app.engine then
     return errors.closed(app)
   end

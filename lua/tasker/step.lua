@@ -9,12 +9,14 @@ local kept_error = require "tasker.kept_error"
 local step_kinds = require "tasker.step_kinds"
 local step_view = require "tasker.step_view"
 local time = require "tasker.time"
+local vetoes = require "tasker.vetoes"
 
 local step = {}
 
 local encode = core.encode
 local json = core.json
 local snoozed, is_failure = errors.snoozed, errors.is_failure
+local rules = vetoes.rules
 
 -- engine -> definition number -> plan, or a function that makes it when it is first needed.
 local bound = setmetatable({}, { __mode = "k" })
@@ -235,8 +237,21 @@ local function earlier_failure(run, definition)
   return text and failures.new(run, definition, run.attempt - 1, text), err
 end
 
+-- The veto of a verb of steps, as what is raised; `results`: their JSON, of a completion.
+local function vetoed(run, definition, verb, from, to, results)
+  if not rules[verb] then
+    return nil
+  end
+  return vetoes.ask { event = verb, task = step_view.task(run), step = definition.name, from = from, to = to,
+    results = results and json.decode(results) }
+end
+
 -- As call, with what comes before and after it.
 local function guarded(run, definition, view)
+  local veto = vetoed(run, definition, "step.start", "ready", "in_progress")
+  if veto then
+    return fail(run, definition, view, veto)
+  end
   local failure, why = earlier_failure(run, definition)
   if why then
     return fail(run, definition, view, why)
@@ -246,6 +261,10 @@ local function guarded(run, definition, view)
   local word, text, error_text, audit = call(run, definition, view)
   if word == "done" and not error_text and definition.results_validator then
     word, text, error_text, audit = conform(run, definition, view, text)
+  end
+  veto = word == "done" and not error_text and vetoed(run, definition, "step.complete", "in_progress", "complete", text)
+  if veto then
+    return fail(run, definition, view, veto)
   end
   if failure and word == "done" and not error_text then
     failures.tell(run, definition, "on_recovered", failure)
@@ -271,7 +290,8 @@ function step.run(run)
   if run.attempt == 0 then
     return answer(run, definition)
   end
-  return (definition.is_guarded and guarded or call)(run, definition, step_view.step(run, definition))
+  local plain = not (definition.is_guarded or rules["step.start"] or rules["step.complete"])
+  return (plain and call or guarded)(run, definition, step_view.step(run, definition))
 end
 
 --- What comes of an attempt that was ended from outside.

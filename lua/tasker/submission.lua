@@ -10,6 +10,7 @@ local identity = require "tasker.identity"
 local registry = require "tasker.registry"
 local semver = require "tasker.semver"
 local time = require "tasker.time"
+local vetoes = require "tasker.vetoes"
 
 local submission = {}
 
@@ -258,6 +259,12 @@ function submission.build(app, reference, context, options, what, level)
   ok, err = add_identity(entry, plan, value, options or NO_OPTIONS)
   if not ok then
     return nil, err
+  end
+  if vetoes.rules["task.submit"] then
+    local refused = vetoes.submission(new_request(plan, value, options or NO_OPTIONS))
+    if refused then
+      return nil, refused
+    end
   end
   return entry
 end

@@ -42,12 +42,14 @@ function files.load(ctx, paths)
   return handlers
 end
 
---- As `load`, without a word: for a worker, whose threads load the files again.
+--- As `load`, without a word and without what the files subscribe to: for a worker, whose threads load them again.
 function files.survey(ctx, paths)
   local null = assert(io.open("/dev/null", "w"))
-  local restore = redirect(null)
+  local restore = { redirect(null), require("tasker.subscriptions").isolate(), require("tasker.vetoes").isolate() }
   local handlers, code = files.load(ctx, paths)
-  restore()
+  for _, put_back in ipairs(restore) do
+    put_back()
+  end
   null:close()
   return handlers, code
 end
