@@ -1,9 +1,12 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/date.h"
 #include "base/err.h"
@@ -24,6 +27,20 @@ static int64_t system_now_us(void *context) {
 const tk_clock tk_clock_system = {system_now_us, NULL};
 
 int64_t tk_monotonic_us(void) { return clock_us(CLOCK_MONOTONIC); }
+
+static _Atomic int32_t process_id;
+static pthread_once_t watch_forks = PTHREAD_ONCE_INIT;
+static void forget_process_id(void) { atomic_store(&process_id, 0); }
+static void forget_at_fork(void) { pthread_atfork(NULL, NULL, forget_process_id); }
+
+int32_t tk_process_id(void) {
+  int32_t id = atomic_load_explicit(&process_id, memory_order_relaxed);
+  if (id) return id;
+  pthread_once(&watch_forks, forget_at_fork);
+  id = getpid();
+  atomic_store(&process_id, id);
+  return id;
+}
 
 static uint64_t splitmix64(uint64_t *state) {
   uint64_t z = *state += 0x9E3779B97F4A7C15u;

@@ -13,6 +13,7 @@ typedef struct tk_clock {
 extern const tk_clock tk_clock_system;
 static inline int64_t tk_clock_now_us(const tk_clock *clock) { return clock->now_us(clock->context); }
 int64_t tk_monotonic_us(void);
+int32_t tk_process_id(void);   /* getpid(2), asked once a process: a system call is much for what each request looks at */
 
 /* xoshiro256**; seeded from the system or from a number. Not for secrets. */
 typedef struct tk_rng { uint64_t state[4]; } tk_rng;

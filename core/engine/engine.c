@@ -25,14 +25,14 @@ static tk_engine *find_open(const char *url) {
   char *real = realpath(bare_path(url), NULL);
   tk_engine *found = NULL;
   for (tk_engine *e = registry; e && real && !found; e = e->next)
-    if (e->key && strcmp(e->key, real) == 0 && e->pid == getpid() && !atomic_load(&e->failed)) found = e;
+    if (e->key && strcmp(e->key, real) == 0 && e->pid == tk_process_id() && !atomic_load(&e->failed)) found = e;
   free(real);
   return found;
 }
 
 static void init(tk_engine *e, const tk_engine_options *options) {
   e->clock = options->clock ? *options->clock : tk_clock_system;
-  e->pid = getpid();
+  e->pid = tk_process_id();
   e->references = 1;
   e->next_timer_us = INT64_MAX;
   pthread_mutex_init(&e->lock, NULL);
@@ -136,7 +136,7 @@ static void unregister(tk_engine *e) {
 }
 
 void tk_engine_close(tk_engine *e) {
-  if (!e || e->pid != getpid()) return;   /* a child of fork must not touch the parent's environment */
+  if (!e || e->pid != tk_process_id()) return;   /* a child of fork must not touch the parent's environment */
   pthread_mutex_lock(&registry_lock);
   bool last = --e->references == 0;
   if (last) {
@@ -157,7 +157,7 @@ tk_store *tk_engine_store(tk_engine *e) { return e->store; }
 int64_t tk_engine_now_us(tk_engine *e) { return tk_clock_now_us(&e->clock); }
 
 int tk_engine_alive(tk_engine *e, tk_err *err) {
-  if (e->pid != getpid()) return tk_err_set(err, TK_E_CLOSED, "this store was opened before a fork; open it again in the child");
+  if (e->pid != tk_process_id()) return tk_err_set(err, TK_E_CLOSED, "this store was opened before a fork; open it again in the child");
   int failed = atomic_load(&e->failed);
   if (failed && err) *err = e->failure;
   return failed;
@@ -317,7 +317,7 @@ int tk_engine_control(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), v
 int tk_engine_control_always(tk_engine *e, int (*run)(tk_engine *, void *, tk_err *), void *argument, tk_err *err) {
   tk_control c = {.run = run, .argument = argument, .err = err};
   int code = TK_OK;
-  if (e->pid != getpid()) return tk_engine_alive(e, err);
+  if (e->pid != tk_process_id()) return tk_engine_alive(e, err);
   if (e->manual) return run(e, argument, err);
   if (tk_engine_take_turns(e)) {
     /* The first one joins, which changes what the engine's thread sleeps for: that is left to itself. */

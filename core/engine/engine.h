@@ -46,6 +46,8 @@ typedef struct tk_port tk_port;
 tk_port *tk_port_new(void (*wake)(void *context), void *context);   /* NULL wake: for tk_port_wait */
 void tk_port_free(tk_port *port);                                    /* frees the messages left in it */
 void tk_port_push(tk_port *port, tk_message *message);               /* moves */
+/* While its owner takes a turn itself it need not be woken: it drains afterwards. */
+void tk_port_hush(tk_port *port, bool hush);
 tk_message *tk_port_drain(tk_port *port);                            /* all, oldest first, or NULL; the caller owns them */
 /* Blocks until something is there, or timeout_us passed (< 0: never): NULL then. */
 tk_message *tk_port_wait(tk_port *port, int64_t timeout_us);

@@ -15,6 +15,7 @@
 struct tk_port {
   pthread_mutex_t lock;
   tk_message *head, *tail;
+  bool hushed;
   void (*wake)(void *context);
   void *context;
   _Atomic uint32_t bell;
@@ -57,7 +58,7 @@ static void append(tk_port *port, tk_message *first, tk_message *last) {
   if (was_empty) port->head = first;
   else port->tail->next = first;
   port->tail = last;
-  if (was_empty && port->wake) port->wake(port->context);
+  if (was_empty && port->wake && !port->hushed) port->wake(port->context);
   if (was_empty) ring(port);
 }
 
@@ -78,6 +79,12 @@ void tk_port_push_log(tk_port *port) {
 }
 
 void tk_port_push(tk_port *port, tk_message *message) { tk_port_push_chain(port, message, message); }
+
+void tk_port_hush(tk_port *port, bool hush) {
+  pthread_mutex_lock(&port->lock);
+  port->hushed = hush;
+  pthread_mutex_unlock(&port->lock);
+}
 
 tk_message *tk_port_drain(tk_port *port) {
   pthread_mutex_lock(&port->lock);

@@ -191,6 +191,11 @@ static int add_event(tk_store *store, tk_load *out, const tk_event *event, tk_er
   tk_task *task;
   int rc = find_task(store, event->task_no, &task, err);
   if (rc || !task) return rc;
+  if (out->event_count == out->event_capacity) {
+    size_t capacity = out->event_capacity;
+    out->events = tk_list_grow(store->arena, out->events, sizeof *out->events, &capacity);
+    out->event_tasks = tk_list_grow(store->arena, out->event_tasks, sizeof *out->event_tasks, &out->event_capacity);
+  }
   out->event_tasks[out->event_count] = task;
   out->events[out->event_count++] = *event;
   return 0;
@@ -255,8 +260,6 @@ static int load_inbox(tk_store *store, size_t limit, tk_load *out, tk_err *err) 
 /* Timers may use half of the room and what the inbox leaves; so neither starves the other. */
 static int load_events(tk_store *store, const tk_plan *plan, tk_load *out, tk_err *err) {
   size_t timers = 0, half = (plan->timers + 1) / 2;
-  out->events = TK_ARENA_ARRAY(store->arena, tk_event, plan->timers + 1);
-  out->event_tasks = TK_ARENA_ARRAY(store->arena, tk_task *, plan->timers + 1);
   int rc = load_timers(store, plan, half, out, &timers, err);
   return rc || !plan->timers ? rc : load_inbox(store, plan->timers - timers, out, err);
 }

@@ -47,7 +47,7 @@ typedef struct tk_load {
   tk_identity_row **identities;   /* by event; NULL unless a SUBMIT with identity; equal hashes of one plan share a row */
   tk_event *events;               /* due timers, then inbox events: taken out of their tables by apply */
   tk_task **event_tasks;          /* theirs; never NULL (entries of deleted tasks are dropped) */
-  size_t event_count;
+  size_t event_count, event_capacity;
   tk_ready *candidates;           /* merged over lanes: priority (greater first), task, step */
   size_t candidate_count;
   tk_notice *notices;             /* to plan.process; taken out by apply */

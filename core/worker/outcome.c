@@ -47,7 +47,9 @@ bool tk_worker_turn_here(tk_worker *worker) {
   }
   pthread_mutex_unlock(&worker->batch_lock);
   if (!batch) return false;
+  tk_port_hush(worker->port, true);
   if (!tk_engine_turn_here(worker->engine, batch)) tk_engine_post(worker->engine, batch, false);
+  tk_port_hush(worker->port, false);
   return true;
 }
 

@@ -14,6 +14,7 @@ enum { STATE_IDLE = 0, STATE_BUSY = 1, STATE_GIVEN_UP = 2, EXEMPT = 4 };
 
 #define SIGNAL_AGAIN_US 100000      /* a step may have replaced the hook: set it again */
 #define GRACE_US 1000000            /* for a C call to end after its step's limit */
+#define LINGER_US 50000             /* how long after a ring limits are looked at without another: steps come one after the other */
 #define LOST_US 10000000            /* given up for so long: a thread that does not come back */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -117,6 +118,7 @@ static int64_t inspect_all(void) {
 
 static void *watchdog_thread(void *unused) {
   (void)unused;
+  bool rung = false;
   for (;;) {
     /* A worker that enters from here on rings; one that entered before is seen below. */
     atomic_store(&next_us, INT64_MAX);
@@ -127,6 +129,7 @@ static void *watchdog_thread(void *unused) {
     }
     int64_t wake_us = inspect_all();
     pthread_mutex_unlock(&lock);
+    if (rung && wake_us > tk_monotonic_us() + LINGER_US) wake_us = tk_monotonic_us() + LINGER_US;
     atomic_store(&next_us, wake_us);
     int64_t wait_ms = -1;
     if (wake_us != INT64_MAX) {
@@ -135,7 +138,8 @@ static void *watchdog_thread(void *unused) {
       if (wait_ms > 86400000) wait_ms = 86400000;
     }
     struct pollfd fd = {bell, POLLIN, 0};
-    if (poll(&fd, 1, (int)wait_ms) > 0) {
+    rung = poll(&fd, 1, (int)wait_ms) > 0;
+    if (rung) {
       uint64_t count;
       ssize_t ignored = read(bell, &count, sizeof count);
       (void)ignored;

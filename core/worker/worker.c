@@ -338,7 +338,12 @@ static int loop(tk_worker *worker, tk_err *err) {
       if (code) return code;
     }
     look_at_stop(worker);   /* before the engine hears what was given back: it would be claimed again */
-    if (!more && (worker->active || !tk_worker_turn_here(worker))) tk_worker_flush(worker);
+    if (!more && !worker->active && tk_worker_turn_here(worker)) {
+      on_messages(worker);
+      more = true;
+    } else if (!more) {
+      tk_worker_flush(worker);
+    }
     if (worker->paused && !worker->active && !worker->replies) return 0;
     int code = tk_engine_alive(worker->engine, err);
     if (code) return code;

@@ -109,7 +109,8 @@ void tk_worker_event_end(tk_worker *worker);
 void tk_worker_post(tk_worker *worker, tk_request *request);
 /* Posts what is batched and wakes the engine. Also from the watchdog's thread. */
 void tk_worker_flush(tk_worker *worker);
-/* A few outcomes that nothing else runs beside: takes their turn at once. False: there is nothing to take, or too much. */
+/* A few outcomes that nothing else runs beside: takes their turn at once; then the port is to be looked at. False: there is nothing
+ * to take, or too much. */
 bool tk_worker_turn_here(tk_worker *worker);
 /* {"message","code","retryable"} of an attempt that failed outside Lua. */
 tk_slice tk_worker_error_json(tk_arena *arena, const char *code, const char *message, size_t message_size, bool retryable);
