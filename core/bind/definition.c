@@ -110,12 +110,14 @@ static void read_cases(lua_State *L, int t, tk_arena *arena, tk_graph_step *step
 }
 
 static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
-  static const char *const kinds[] = {"run", "sleep", "signal", "switch", NULL}, *const joins[] = {"all", "count", "all_done", NULL};
+  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", NULL}, *const joins[] = {"all", "count", "all_done", NULL};
   step->kind = (uint8_t)tk_field_choice(L, t, "kind", kinds, TK_KIND_RUN);
   step->join = (uint8_t)tk_field_choice(L, t, "join", joins, TK_JOIN_ALL);
   step->join_count = (uint32_t)tk_field_integer(L, t, "join_count", 0);
   step->signal = arena_field(L, t, "signal", arena);
   if (tk_field_bool(L, t, "timeout_completes")) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
+  if (tk_field_bool(L, t, "timeout_rejects")) step->flags |= TK_GRAPH_TIMEOUT_REJECTS;
+  if (tk_field_bool(L, t, "reject_completes")) step->flags |= TK_GRAPH_REJECT_COMPLETES;
   if (lua_getfield(L, t, "sleep") == LUA_TNUMBER) step->sleep_us = tk_field_us(L, t, "sleep");
   else step->sleep_us = -1;
   lua_pop(L, 1);

@@ -53,6 +53,7 @@ void tk_bind_engine(lua_State *L);
 /* Methods that other files contribute. */
 extern const luaL_Reg tk_submit_methods[];
 extern const luaL_Reg tk_read_methods[];
+extern const luaL_Reg tk_approve_methods[];
 extern const luaL_Reg tk_wait_methods[];
 extern const luaL_Reg tk_work_methods[];
 /* Ends what wait_log holds. */

@@ -28,6 +28,16 @@ int tk_view_events(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_i
  * the current content of each version. */
 int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
 int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err);      /* section 10, CLI: stats --json */
+typedef struct tk_approval_filter {
+  tk_slice by;                    /* it is this person's turn; empty: anybody's */
+  tk_slice ns, name;              /* of the handler; empty: any */
+  uint64_t task_no;               /* filled by the view */
+  size_t limit;                   /* 0: all */
+} tk_approval_filter;
+/* A JSON array of the approvals that wait, those of the oldest tasks first; task NULL: of all tasks. */
+int tk_view_approvals(tk_engine *engine, const tk_approval_filter *filter, const tk_id *task, tk_buf *out, tk_err *err);
+/* Number of the definition that a task runs by. */
+int tk_view_definition_of(tk_engine *engine, const tk_id *id, uint32_t *definition, tk_err *err);
 /* Status of one task without the rest: for wait. */
 int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *err);
 /* An id by text: whole, or a unique beginning or end of 6 or more characters, or "@last". not_found; invalid when ambiguous. */

@@ -26,6 +26,8 @@ void tk_reading_put_key(tk_json_writer *w, tk_slice key);
 void tk_reading_put_id(tk_json_writer *w, const tk_id *id);
 /* The task as a JSON object; whole: with context, results, errors and steps. */
 int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, bool whole, tk_err *err);
+/* The key `approval` of a step that is one, and what waits there. */
+int tk_reading_put_approval(tk_reading *reading, tk_json_writer *w, const tk_task *task, uint32_t step, bool waits, tk_err *err);
 /* What a step in it sees of its task besides the outcomes, as a JSON object. */
 int tk_reading_put_info(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, tk_err *err);
 

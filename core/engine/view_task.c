@@ -96,8 +96,9 @@ static void put_depends_on(tk_json_writer *w, const tk_graph *graph, const tk_gr
   tk_json_array_end(w);
 }
 
-static int put_step(tk_reading *reading, tk_json_writer *w, const tk_graph *graph, uint32_t index, const tk_step *step,
+static int put_step(tk_reading *reading, tk_json_writer *w, const tk_task *task, uint32_t index, const tk_step *step,
                     tk_err *err) {
+  const tk_graph *graph = task->graph;
   const tk_graph_step *spec = &graph->steps[index];
   bool waiting = step->status == TK_STEP_WAITING;
   tk_json_object(w);
@@ -124,6 +125,8 @@ static int put_step(tk_reading *reading, tk_json_writer *w, const tk_graph *grap
   put_time(w, "completed_at", step->completed_at_us);
   put_time(w, "last_attempted_at", step->last_attempted_at_us);
   code = put_payload(reading, w, "progress", step->progress, err);
+  if (!code && spec->kind == TK_KIND_APPROVAL)
+    code = tk_reading_put_approval(reading, w, task, index, waiting && step->waiting_for == TK_WAIT_APPROVAL, err);
   tk_json_object_end(w);
   return code;
 }
@@ -134,7 +137,7 @@ static int put_steps(tk_reading *reading, tk_json_writer *w, tk_task *task, tk_e
   for (uint32_t i = 0; i < task->graph->step_count; i++) {
     const tk_step *step = tk_reading_step(task, i, err);
     if (!step) return TK_E_CORRUPT;
-    int code = put_step(reading, w, task->graph, i, step, err);
+    int code = put_step(reading, w, task, i, step, err);
     if (code) return code;
   }
   tk_json_array_end(w);

@@ -258,7 +258,8 @@ static bool ours(tk_engine *e, uint32_t queue, uint32_t definition) {
 static bool look_timer(void *context, const tk_timer *timer) {
   idle_look *look = context;
   tk_task *task;
-  if (timer->kind == TK_TIMER_TASK_TIMEOUT || timer->kind == TK_TIMER_SIGNAL) return true;   /* a limit, not something to wait for */
+  if (timer->kind == TK_TIMER_TASK_TIMEOUT || timer->kind == TK_TIMER_SIGNAL || timer->kind == TK_TIMER_APPROVAL)
+    return true;   /* a limit, not something to wait for */
   tk_arena_reset(&look->arena);
   if (tk_snap_task(look->snap, &look->arena, timer->task_no, tk_engine_graph_lookup, look->engine, &task, NULL, NULL)) return true;
   uint32_t queue = timer->step != TK_NO_STEP && task->graph->steps[timer->step].queue_no

@@ -116,6 +116,7 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
     case TK_EV_RETRY:
     case TK_EV_RESOLVE:
     case TK_EV_SIGNAL:
+    case TK_EV_VOTE:
     case TK_EV_ANNOTATE: return tk_decide_operation(d, task, event, err);
     default: return tk_decide_outcome(d, task, event, fenced, err);
   }

@@ -195,6 +195,8 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
     case TK_EV_RETRY: return whole ? retry_task(d, task, event, err) : retry_step(d, task, event, err);
     case TK_EV_RESOLVE: return whole ? resolve_task(d, task, event, err) : resolve_step(d, task, event, err);
     case TK_EV_SIGNAL: return signal_task(d, task, event, err);
+    case TK_EV_VOTE:
+      return whole ? tk_err_set(err, TK_E_INVALID, "an approval is a step: name it") : tk_part_vote(d, task, event, err);
     case TK_EV_ANNOTATE: return annotate(d, task, event);
     default: TK_ASSERT(!"an operation"); return TK_E_INVALID;
   }
@@ -203,7 +205,9 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
 static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   const tk_graph_step *g = &task->graph->steps[event->step];
   bool late = event->timer_kind == TK_TIMER_SIGNAL;
-  if (event->timer_kind == TK_TIMER_SLEEP || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
+  if (event->timer_kind == TK_TIMER_APPROVAL) {
+    tk_part_approval_due(d, task, event->step);
+  } else if (event->timer_kind == TK_TIMER_SLEEP || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
     tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0, nothing);
     tk_part_release_done(d, task, event->step, 0);
   } else if (late) {

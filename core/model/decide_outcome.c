@@ -124,8 +124,11 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
     return;
   }
   step->flags |= TK_STEP_F_ASKED;
-  if (event->data.size) step->inputs = tk_changes_payload(d->changes, event->data);
-  if (g->kind == TK_KIND_SWITCH) {
+  if (step->inputs) tk_list_push(d->changes->arena, &d->changes->unpayloads, step->inputs);   /* asked anew */
+  step->inputs = event->data.size ? tk_changes_payload(d->changes, event->data) : 0;
+  if (g->kind == TK_KIND_APPROVAL) {
+    tk_part_open_approval(d, task, index, event->name);
+  } else if (g->kind == TK_KIND_SWITCH) {
     complete_and_release(d, task, index, event->name, event->cursor);
   } else if (g->kind == TK_KIND_SLEEP && g->sleep_us < 0) {
     char at[32];

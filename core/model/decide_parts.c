@@ -172,7 +172,9 @@ void tk_part_unhook(tk_decide *d, tk_task *task, uint32_t index) {
     }
   } else if (step->status == TK_STEP_IN_PROGRESS) {
     interrupt(d, task, index, step);
-  } else if (step->status == TK_STEP_WAITING && step->due_us) {
+  } else if (step->status == TK_STEP_WAITING) {
+    if (step->waiting_for == TK_WAIT_APPROVAL) tk_part_close_approval(d, task, index);
+    if (!step->due_us) return;
     tk_timer timer = {step->due_us, task->no, index, TK_TIMER_NONE};
     tk_list_push(d->changes->arena, &d->changes->untimers, timer);
     step->due_us = 0;

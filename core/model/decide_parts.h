@@ -28,6 +28,11 @@ void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_f
 /* Waits for its signal, or takes one that came before: true, it is complete. */
 bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index);
 void tk_part_keep_signal(tk_decide *d, tk_task *task, tk_slice name, uint64_t payload);
+/* An approval: opens with what its code answered; the row goes; a vote; its timer. */
+void tk_part_open_approval(tk_decide *d, tk_task *task, uint32_t index, tk_slice plan);
+void tk_part_close_approval(tk_decide *d, tk_task *task, uint32_t index);
+int tk_part_vote(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);
+void tk_part_approval_due(tk_decide *d, tk_task *task, uint32_t index);
 /* A pending step whose dependencies may have spoken already: it begins, is skipped, or waits for them. */
 void tk_part_rejoin(tk_decide *d, tk_task *task, uint32_t index);
 /* The ends of a step. `branch`: the case a switch took. Each tells the dependents what they need to know, once. */

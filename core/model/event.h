@@ -22,7 +22,7 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_STEP_LOST,     /* its process died */
                              TK_EV_HEARTBEAT,     /* data: progress JSON */
                              TK_EV_STEP_LOG,      /* data: {"level","message","fields"} */
-                             TK_EV_ASK_DONE,   /* data: inputs JSON, or empty; ask_skip: `when` said no; cursor: case of a switch;
+                             TK_EV_ASK_DONE,   /* data: inputs JSON, or empty; ask_skip: `when` said no; cursor: case of a switch; name: its name, or the plan of an approval;
                                                   due_us: end of a sleep */
                              TK_EV_ASK_FAILED, /* data: error JSON: the step is in error */
                              /* From the store. */
@@ -32,12 +32,14 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              /* From workers: what retry.decide made of the attempt's failure, which stands in `failure`. */
                              TK_EV_STEP_SKIPPED,
                              TK_EV_STEP_PARKED, /* it waits for a person */
+                             TK_EV_VOTE,        /* from clients: vote */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
 typedef enum tk_timer_kind {      /* stored */
   TK_TIMER_NONE = 0, TK_TIMER_RUN_AT, TK_TIMER_TASK_TIMEOUT, TK_TIMER_RETRY, TK_TIMER_SNOOZE,
-  TK_TIMER_SLEEP, TK_TIMER_SIGNAL   /* a sleep ends; a signal did not come in time */
+  TK_TIMER_SLEEP, TK_TIMER_SIGNAL,  /* a sleep ends; a signal did not come in time */
+  TK_TIMER_APPROVAL               /* the next escalation of an approval, or its deadline */
 } tk_timer_kind;
 
 typedef enum tk_sweep_kind {      /* stored */
@@ -78,6 +80,7 @@ typedef struct tk_event {
   tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted
                                      and logged first; `audit` is then the data of what is logged next. Never in the inbox */
   const struct tk_submission *submission;   /* SUBMIT */
+  const struct tk_vote *vote;     /* VOTE. Neither in the inbox */
 } tk_event;
 
 typedef enum tk_identity_conflict { TK_IDENTITY_RETURN = 0, TK_IDENTITY_REJECT } tk_identity_conflict;

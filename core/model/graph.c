@@ -89,6 +89,7 @@ static int check_shape(const tk_graph *from, tk_err *err) {
       if (s->deps[d] >= from->step_count || (d && s->deps[d] <= s->deps[d - 1]))
         return tk_err_set(err, TK_E_INVALID, "step %u: dependencies are ascending indexes of steps", i);
     if (s->kind >= TK_KIND_COUNT || s->join > TK_JOIN_ALL_DONE ||
+        (s->kind == TK_KIND_APPROVAL && !(s->flags & TK_GRAPH_ASK)) ||
         (s->join == TK_JOIN_COUNT && (s->join_count < 1 || s->join_count > s->dep_count)))
       return tk_err_set(err, TK_E_INVALID, "step %u: no such kind or join", i);
     for (uint32_t c = 0; c < s->case_count; c++)

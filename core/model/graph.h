@@ -32,7 +32,9 @@ enum { /* tk_graph_step.flags; stored */
        TK_GRAPH_CONTINUE = 4, /* on_error = "continue" */
        TK_GRAPH_ASK =
            8, /* has a value that only Lua can give before it starts (`inputs`, `when`, `switch`, a function-valued `sleep`) */
-       TK_GRAPH_TIMEOUT_COMPLETES = 16 /* a signal that does not come in time completes the step, with null */
+       TK_GRAPH_TIMEOUT_COMPLETES = 16, /* a signal that does not come in time completes the step, with null; an approval: it is given */
+       TK_GRAPH_TIMEOUT_REJECTS = 32,   /* an approval that is not decided in time is rejected */
+       TK_GRAPH_REJECT_COMPLETES = 64   /* an approval that is rejected completes the step */
 };
 
 enum {                       /* tk_graph_step.kind; stored */
@@ -40,6 +42,7 @@ enum {                       /* tk_graph_step.kind; stored */
   TK_KIND_SLEEP,             /* waits for a time */
   TK_KIND_SIGNAL,            /* waits for a signal by name */
   TK_KIND_SWITCH,            /* its ask names the branch to take */
+  TK_KIND_APPROVAL,          /* waits for people; its ask names them */
   TK_KIND_COUNT
 };
 

@@ -79,11 +79,13 @@ struct tk_task {
   tk_chunk **chunks;             /* chunk_count pointers, NULL: not loaded */
   uint32_t chunk_count;
   bool created, dirty;           /* made / changed in this turn */
+  struct tk_approval *approvals; /* those of its steps that this turn has loaded or opened */
   tk_signal *kept;               /* the kept signals, oldest first, once they were needed; `signals` of them */
   void *log_head, *log_tail;     /* this turn's log entries (tk_log_entry), in order */
   uint32_t log_count;
   tk_chunk_loader load_chunk;
   tk_signal *(*load_signals)(void *context, tk_task *task);   /* `signals` of them, oldest first; never NULL */
+  struct tk_approval *(*load_approval)(void *context, tk_task *task, uint32_t step);   /* of a step that waits for one; never NULL */
   void *load_context;
 };
 

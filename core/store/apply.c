@@ -179,6 +179,12 @@ static void write_rows(writer *w) {
     if (change->taken) del(w, TK_TABLE_SIGNALS, &key);
     else put(w, TK_TABLE_SIGNALS, &key, tk_write_bytes(buf, tk_key_slice(&key), change->signal.name), 0);
   }
+  for (size_t i = 0; i < c->approvals.count && !w->rc; i++) {
+    const tk_approval_change *change = &c->approvals.items[i];
+    tk_key key = tk_key_u64_u32(change->task_no, change->step);
+    if (change->row) put(w, TK_TABLE_APPROVALS, &key, tk_write_approval(buf, tk_key_slice(&key), change->row), 0);
+    else del(w, TK_TABLE_APPROVALS, &key);
+  }
   for (size_t i = 0; i < c->annotations.count && !w->rc; i++) {
     tk_key key = tk_key_annotation(c->annotations.items[i].task_no, c->annotations.items[i].name);
     put(w, TK_TABLE_ANNOTATIONS, &key, tk_write_annotation(buf, tk_key_slice(&key), &c->annotations.items[i]), 0);

@@ -302,6 +302,15 @@ static void check_signal(tk_check *c, tk_slice key, tk_slice record) {
   if (!task_there(c, task_no)) tk_check_say(c, "a kept signal is of task number %llu, which is not there", NO(task_no));
 }
 
+/* Its row is there exactly while the step waits for people: the other half is in check_task.c. */
+static void check_approval(tk_check *c, tk_slice key, tk_slice record) {
+  tk_arena arena = {0};
+  tk_approval approval;
+  if (!tk_read_approval(key, record, &arena, &approval)) tk_check_say(c, "an approval is damaged");
+  else tk_check_approval(c, &approval);
+  tk_arena_free(&arena);
+}
+
 static void check_annotation(tk_check *c, tk_slice key, tk_slice record) {
   tk_annotation annotation;
   if (!tk_read_annotation(key, record, &annotation)) tk_check_say(c, "an annotation is damaged");
@@ -348,6 +357,7 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_TIMERS, tk_check_timer_entry);
   walk(c, TK_TABLE_IDENTITY, check_identity);
   walk(c, TK_TABLE_ANNOTATIONS, check_annotation);
+  walk(c, TK_TABLE_APPROVALS, check_approval);
   check_counters(c);
 }
 

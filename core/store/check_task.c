@@ -56,6 +56,12 @@ static void check_step(task_check *t, uint32_t index, const tk_step *step) {
   else if (step->status == TK_STEP_READY && asking) check_claimed(t, index, step, 0);
   else if (step->status == TK_STEP_READY && !held) check_indexed(t, index, step);
   if (step->status == TK_STEP_WAITING && step->due_us) check_timed(t, index, step->due_us);
+  if (step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_APPROVAL) {
+    tk_key key = tk_key_u64_u32(task->no, index);
+    tk_slice record;
+    if (!tk_check_get(t->c, TK_TABLE_APPROVALS, tk_key_slice(&key), &record))
+      tk_check_say(t->c, "task number %llu: its step %u waits for an approval that is not there", NO(task->no), index + 1);
+  }
   if (held && index < task->held_from)
     tk_check_say(t->c, "task number %llu: its step %u is held, but the header says that none is before step %u", NO(task->no),
                  index + 1, task->held_from + 1);
@@ -206,5 +212,15 @@ void tk_check_timer_entry(tk_check *c, tk_slice key, tk_slice record) {
     if (!step || step->due_us != timer.due_us)
       tk_check_say(c, "step %u of task number %llu does not know one of its timers", timer.step + 1, NO(task->no));
   }
+  tk_arena_free(&arena);
+}
+
+void tk_check_approval(tk_check *c, const tk_approval *approval) {
+  tk_arena arena = {0};
+  tk_err err;
+  tk_task *task = pointed_task(c, &arena, approval->task_no, "an approval", &err);
+  const tk_step *step = task ? pointed_step(c, &arena, task, approval->step) : NULL;
+  if (task && !(step && step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_APPROVAL))
+    tk_check_say(c, "there is an approval of step %u of task number %llu, which does not wait for it", approval->step + 1, NO(task->no));
   tk_arena_free(&arena);
 }

@@ -73,12 +73,28 @@ static tk_signal *load_signals(void *context, tk_task *task) {
   return list;
 }
 
+/* As load_signals: what is not there is an empty one that nobody may vote on, and apply refuses to write. */
+static tk_approval *load_approval(void *context, tk_task *task, uint32_t step) {
+  tk_store *store = context;
+  tk_approval *approval = TK_ARENA_NEW(store->arena, tk_approval);
+  tk_key key = tk_key_u64_u32(task->no, step);
+  tk_slice record;
+  tk_err err;
+  int rc = tk_kv_get(store->txn, TK_TABLE_APPROVALS, tk_key_slice(&key), &record, &err);
+  if (!rc && !tk_read_approval(tk_key_slice(&key), tk_arena_copy(store->arena, record), store->arena, approval)) rc = TK_KV_ABSENT;
+  if (rc && !store->fault.code)
+    tk_err_set(&store->fault, TK_E_CORRUPT, "the approval of step %u of task number %llu is not there or damaged", step + 1,
+               (unsigned long long)task->no);
+  return approval;
+}
+
 tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err) {
   tk_task *task = tk_map_get(&store->tasks, task_no);
   if (task) return task;
   if (tk_store_read_task(store->txn, store->arena, task_no, store->lookup, store->lookup_context, &task, err)) return NULL;
   task->load_chunk = load_chunk;
   task->load_signals = load_signals;
+  task->load_approval = load_approval;
   task->load_context = store;
   tk_map_put(&store->tasks, task_no, task);
   return task;

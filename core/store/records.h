@@ -13,6 +13,7 @@
  *   claims           process u32, turn u64 -> claims of that turn
  *   notices          process u32, number u64 -> notice      identity     hash[32] -> task number, created at
  *   signals          task number u64, payload number u64 -> name (kept until a step takes it)
+ *   approvals        task number u64, step u32 -> approvers, votes, escalations (while the step waits for them)
  *   annotations      tk_key_annotation -> name, JSON        names        number u32 -> text; name_numbers: text -> number
  *   definitions      number u32 -> definition               definition_hashes   hash[32] -> number
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
@@ -83,6 +84,7 @@ tk_slice tk_write_claims(tk_buf *buf, tk_slice key, const tk_claim *claims, size
 tk_slice tk_write_notice(tk_buf *buf, tk_slice key, const tk_notice *notice);
 tk_slice tk_write_identity(tk_buf *buf, tk_slice key, const tk_identity_row *row);
 tk_slice tk_write_annotation(tk_buf *buf, tk_slice key, const tk_annotation *annotation);
+tk_slice tk_write_approval(tk_buf *buf, tk_slice key, const tk_approval *approval);
 tk_slice tk_write_definition(tk_buf *buf, tk_slice key, const tk_definition *definition);
 tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
 
@@ -117,6 +119,7 @@ bool tk_read_claim(tk_claims_record *record, tk_claim *out);                    
 bool tk_read_notice(tk_slice key, tk_slice record, tk_notice *out);
 bool tk_read_identity(tk_slice key, tk_slice record, tk_identity_row *out);
 bool tk_read_annotation(tk_slice key, tk_slice record, tk_annotation *out);
+bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approval *out);   /* lists in the arena */
 bool tk_read_definition(tk_slice key, tk_slice record, tk_definition *out);
 bool tk_read_process(tk_slice key, tk_slice record, tk_process *out);
 

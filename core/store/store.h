@@ -7,6 +7,7 @@
  * being reused). */
 #ifndef TK_STORE_STORE_H
 #define TK_STORE_STORE_H
+#include "model/approval.h"
 #include "model/changes.h"
 
 typedef struct tk_store tk_store;
@@ -137,6 +138,11 @@ int tk_snap_task(tk_snap *snap, tk_arena *arena, uint64_t task_no, tk_graph_look
 /* The bytes of a payload, borrowed until the snapshot closes. */
 int tk_snap_payload(tk_snap *snap, uint64_t payload, tk_slice *out, tk_err *err);
 int tk_snap_annotations(tk_snap *snap, tk_arena *arena, uint64_t task_no, tk_annotation **out, size_t *count, tk_err *err);
+/* The approval that a step waits for; lists in the arena, texts borrowed until the snapshot closes. */
+int tk_snap_approval(tk_snap *snap, tk_arena *arena, uint64_t task_no, uint32_t step, tk_approval *out, tk_err *err);
+/* All that wait for people, oldest tasks first, until visit returns false; each is in the arena, which is reset between them. */
+int tk_snap_each_approval(tk_snap *snap, tk_arena *arena, bool (*visit)(void *context, const tk_approval *approval), void *context,
+                          tk_err *err);
 /* Tasks with numbers below `before` (0: from the newest), newest first: calls visit until it returns false. */
 int tk_snap_each_task(tk_snap *snap, uint64_t before, bool (*visit)(void *context, uint64_t task_no), void *context, tk_err *err);
 /* One event of the log as read back. */

@@ -2,6 +2,7 @@
 -- @module tasker.client
 
 local core = require "tasker.core"
+local approval = require "tasker.approval"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
 local loader = require "tasker.loader"
@@ -25,6 +26,7 @@ function App:__tostring()
 end
 
 operations.install(App)
+approval.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })

@@ -2,6 +2,7 @@
 -- @module tasker.handler
 
 local core = require "tasker.core"
+local approval = require "tasker.approval"
 local check = require "tasker.check"
 local failures = require "tasker.failures"
 local graph = require "tasker.graph"
@@ -50,7 +51,7 @@ end
 -- Fields of later versions of the interface.
 local LATER_HANDLER_FIELDS = set_of "schedule compensate limits states initial"
 local LATER_STEP_FIELDS = set_of [[map max_parallel max_failures child context on_child_error
-  approval on_reject notify compensate compensate_on limits]]
+  notify compensate compensate_on limits]]
 
 -- ---- Refusing ----
 
@@ -371,6 +372,7 @@ local function describe_step(step)
     skippable = step.skippable or nil, inputs = step.inputs, asks_inputs = step.ask and true or nil,
     kind = step.kind ~= "run" and step.kind or nil, when = step.when and true or nil,
     cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
+    approval = approval.describe(step),
     join = step.join ~= "all" and (step.join_count or step.join) or nil,
     backoff = step.strategy_name, results_schema = step.results_schema, inputs_schema = step.inputs_schema,
     on_invalid = step.on_invalid,

@@ -2,6 +2,7 @@
 -- @module tasker.step
 
 local core = require "tasker.core"
+local approval = require "tasker.approval"
 local backoff = require "tasker.backoff"
 local errors = require "tasker.errors"
 local failures = require "tasker.failures"
@@ -143,8 +144,8 @@ local function sleep_until(value)
   return at or error({ message = ("sleep: %s is no number of seconds and no RFC 3339 time"):format(tostring(value)) }, 0)
 end
 
--- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), a branch and its name, or a time.
-local function tell(definition, task)
+-- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), a branch and its name, a time, or 1 and an approval's plan.
+local function tell(definition, task, steps)
   if definition.when and not definition.when(task) then
     return nil, false
   end
@@ -163,7 +164,9 @@ local function tell(definition, task)
       error({ code = "invalid", message = "inputs: " .. why.message, details = why.details }, 0)
     end
   end
-  if definition.switch then
+  if definition.approval then
+    return inputs, 1, approval.plan(definition, task, steps, inputs)
+  elseif definition.switch then
     local index, name = step_kinds.branch(definition, definition.switch(task))
     if not index then
       error({ message = name }, 0)
@@ -176,7 +179,7 @@ local function tell(definition, task)
 end
 
 local function answer(run, definition)
-  local ok, inputs, what, name = xpcall(tell, on_error, definition, step_view.task(run))
+  local ok, inputs, what, name = xpcall(tell, on_error, definition, step_view.task(run), run.plan.steps)
   if ok then
     return "answer", inputs, what, name
   end

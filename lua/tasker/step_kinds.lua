@@ -1,24 +1,27 @@
 --- Kinds of steps and their joins: which fields each has, what they must be, and what the core is told of them.
 -- @module tasker.step_kinds
 
+local approval = require "tasker.approval"
 local check = require "tasker.check"
 
 local step_kinds = {}
 
 --- Fields that say what a step is: it has exactly one of them.
-step_kinds.KINDS = { "run", "handler", "sleep", "signal", "switch" }
+step_kinds.KINDS = { "run", "handler", "sleep", "signal", "approval", "switch" }
 
 --- Types of the fields of this module.
 step_kinds.FIELDS = {
   when = "function", switch = "function", cases = "table", default = "string",
-  sleep = "number|function", signal = "string", on_timeout = "string", join = "string|number",
+  sleep = "number|function", signal = "string", approval = "table", on_reject = "string", on_timeout = "string", join = "string|number",
 }
 
 -- Fields that belong to some kinds only.
 local ONLY_FOR = {
   config = { handler = true }, heartbeat_timeout = { run = true, handler = true }, retry = { run = true, handler = true },
-  cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true },
-  inputs = { run = true, handler = true }, timeout = { run = true, handler = true, signal = true },
+  cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true, approval = true },
+  on_reject = { approval = true },
+  inputs = { run = true, handler = true, approval = true },
+  timeout = { run = true, handler = true, signal = true, approval = true },
 }
 for _, name in ipairs { "results_schema", "inputs_schema", "on_invalid", "on_failure", "on_retry", "on_exhausted",
   "on_recovered" } do
@@ -92,7 +95,7 @@ local function check_join(given, fail)
 end
 
 --- Checks the fields of this module and puts what they say into the step.
--- @tab step gets `kind when switch cases default sleep sleep_function signal timeout_completes join join_count`
+-- @tab step gets `kind when switch cases default sleep sleep_function signal approval timeout_completes join join_count`
 -- @tab given the definition of the step
 -- @string kind
 -- @func fail gets a field, a format and its arguments
@@ -122,6 +125,8 @@ function step_kinds.read(step, given, kind, fail)
       fail("on_timeout", "needs a 'timeout'")
     end
     step.signal, step.timeout_completes = given.signal, given.on_timeout == "complete"
+  elseif kind == "approval" then
+    approval.read(step, given, fail)
   end
 end
 
@@ -168,7 +173,7 @@ end
 --- Must a worker that has the code be asked before the step starts?
 -- @treturn bool
 function step_kinds.asks(step)
-  return step.when ~= nil or step.switch ~= nil or step.sleep_function ~= nil or step.ask ~= nil or step.inputs_text ~= nil
+  return step.approval ~= nil or step.when ~= nil or step.switch ~= nil or step.sleep_function ~= nil or step.ask ~= nil or step.inputs_text ~= nil
 end
 
 --- What the core's definition says of a step's kind and join.
@@ -177,6 +182,7 @@ end
 function step_kinds.describe(out, step)
   out.kind, out.join, out.join_count = step.kind, step.join, step.join_count
   out.sleep, out.signal, out.timeout_completes = step.sleep, step.signal, step.timeout_completes
+  out.timeout_rejects, out.reject_completes = step.timeout_rejects, step.reject_completes
   if step.cases then
     out.cases = {}
     for i, case in ipairs(step.cases) do

@@ -34,6 +34,7 @@ local function finish(task)
   for _, step in ipairs(task.steps) do
     drop_nulls(step)
     drop_nulls_of(step, "error")
+    drop_nulls_of(step, "approval")
     by_name[step.name] = step
   end
   -- A list that knows its elements by name too, and stays a list for JSON.
@@ -63,9 +64,16 @@ end
 -- @string text
 -- @treturn {table,...}
 function task_view.events(text)
+  return task_view.records(text)
+end
+
+--- A list of records whose null fields are absent.
+-- @string text
+-- @treturn {table,...}
+function task_view.records(text)
   local list = assert(json.decode(text))
-  for _, event in ipairs(list) do
-    drop_nulls(event)
+  for _, record in ipairs(list) do
+    drop_nulls(record)
   end
   return list
 end

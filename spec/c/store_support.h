@@ -79,7 +79,7 @@ static inline void world_free(world *w) {
 }
 
 /* Defines a handler; `shape` decides the dependencies of step i. Returns its number. */
-enum { SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */ };
+enum { SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */, SHAPE_PEOPLE /* approvals */ };
 static inline uint32_t world_define(world *w, const char *name, const char *version, uint32_t steps, int shape) {
   tk_graph from = {.ns = tk_slice_str("test"),
                    .name = tk_slice_str(name),
@@ -94,6 +94,7 @@ static inline uint32_t world_define(world *w, const char *name, const char *vers
     deps[i] = shape == SHAPE_CHAIN && i ? i - 1 : 0;
     from.steps[i] = (tk_graph_step){.name = tk_slice_str(names[i]), .deps = &deps[i], .dep_count = i && shape != SHAPE_PARALLEL,
                                     .flags = TK_GRAPH_RETRYABLE | TK_GRAPH_SKIPPABLE};
+    if (shape == SHAPE_PEOPLE) from.steps[i].kind = TK_KIND_APPROVAL, from.steps[i].flags |= TK_GRAPH_ASK;
     from.steps[i].retry =
         (tk_retry){.limit = 3, .lost_limit = 10, .backoff = TK_BACKOFF_FIXED, .jitter = TK_JITTER_NONE, .base = 1};
   }

@@ -3,13 +3,15 @@
  *
  * graph:   steps as  name[<dep,dep][!flag...]  task: max=N timeout=N
  *          flags: skip cont ask once limitN lostN any joinN alldone sleepN sig (waits for the signal of its own name) withinN
- *          completes case:NAME:step
+ *          completes case:NAME:step appr (waits for people) rejects onno (a no completes it)
  * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x |
  *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
  *          answer x [no] [case=N] [until=N] | deny x | signal name | tick N | cancel [x] |
- *          pause | resume | retry [x] | resolve [x]
+ *          people x ann,bob [N] [N:zoe,...]  (the answer of an approval: approvers, how many, escalations) |
+ *          vote ann x approve|reject|changes|delegate [to] | pause | resume | retry [x] | resolve [x]
  * results: task=STATUS x=STATUS x.wait=timer x.held=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
 #include "base/alloc.h"
+#include "model/approval.h"
 #include "model/decide.h"
 #include "test.h"
 
@@ -22,6 +24,7 @@ typedef struct world {
   int64_t now_us;
   TK_LIST(tk_timer) timers;
   TK_LIST(tk_event) inbox;
+  const tk_approval *approvals[64];   /* by step: the rows of the store */
   bool fenced, refused, not_claimed;
   char log[4096];
 } world;
@@ -59,6 +62,9 @@ static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
   else if (strcmp(flag, "alldone") == 0) step->join = TK_JOIN_ALL_DONE;
   else if (strcmp(flag, "sig") == 0) step->kind = TK_KIND_SIGNAL, step->signal = step->name;
   else if (strncmp(flag, "within", 6) == 0) step->timeout_us = atoi(flag + 6) * 1000000LL;
+  else if (strcmp(flag, "appr") == 0) step->kind = TK_KIND_APPROVAL, step->flags |= TK_GRAPH_ASK;
+  else if (strcmp(flag, "rejects") == 0) step->flags |= TK_GRAPH_TIMEOUT_REJECTS;
+  else if (strcmp(flag, "onno") == 0) step->flags |= TK_GRAPH_REJECT_COMPLETES;
   else if (strcmp(flag, "completes") == 0) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
   else if (strcmp(flag, "sleepasked") == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = -1, step->flags |= TK_GRAPH_ASK;
   else if (strncmp(flag, "sleep", 5) == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = atoi(flag + 5) * 1000000LL;
@@ -121,6 +127,17 @@ static void build(world *w, const char *text) {
 
 /* ---- Events ---- */
 
+/* What is loaded is a copy, as from a store. */
+static tk_approval *load_approval(void *context, tk_task *task, uint32_t step) {
+  world *w = context;
+  (void)task;
+  if (!w->approvals[step]) abort();
+  tk_approval *copy = TK_ARENA_NEW(&w->arena, tk_approval);
+  *copy = *w->approvals[step];
+  copy->next = NULL;
+  return copy;
+}
+
 static tk_decide context(world *w) {
   memset(&w->changes, 0, sizeof w->changes);
   w->changes.arena = &w->arena;
@@ -128,6 +145,8 @@ static tk_decide context(world *w) {
   w->task.dirty = false;
   w->task.log_head = w->task.log_tail = NULL;
   w->task.log_count = 0;
+  w->task.approvals = NULL;
+  w->task.load_approval = load_approval;
   w->fenced = w->refused = w->not_claimed = false;
   return (tk_decide){&w->changes, w->now_us, &w->rng, 7};
 }
@@ -140,6 +159,8 @@ static void keep(world *w) {
         w->timers.items[k] = w->timers.items[--w->timers.count];
   for (size_t i = 0; i < w->changes.timers.count; i++) tk_list_push(&w->arena, &w->timers, w->changes.timers.items[i]);
   for (size_t i = 0; i < w->changes.inbox.count; i++) tk_list_push(&w->arena, &w->inbox, w->changes.inbox.items[i]);
+  for (size_t i = 0; i < w->changes.approvals.count; i++)
+    w->approvals[w->changes.approvals.items[i].step] = w->changes.approvals.items[i].row;
   for (tk_log_entry *entry = w->task.log_head; entry; entry = entry->next) {
     if (*w->log) strcat(w->log, ",");
     strcat(w->log, tk_log_kind_name(entry->kind));
@@ -233,6 +254,45 @@ static int verb_type(const char *verb) {
   abort();
 }
 
+static void put_people(tk_buf *plan, char *names) {
+  char *all[16], *save;
+  int count = 0;
+  for (char *name = strtok_r(names, ",", &save); name && count < 16; name = strtok_r(NULL, ",", &save)) all[count++] = name;
+  tk_buf_varint(plan, (uint64_t)count);
+  for (int i = 0; i < count; i++) {
+    bool veto = *all[i] == '^';
+    tk_buf_u8(plan, veto);
+    tk_buf_bytes(plan, tk_slice_str(all[i] + veto));
+  }
+}
+
+/* people x ann,bob,^eve [N] [N:zoe,...]: as lua/tasker/approval.lua packs it; ^ has a veto. */
+static void answer_people(world *w, uint32_t index, char **words, int count) {
+  static const char shown[TK_SHOWN_SIZE];
+  tk_buf plan = {0};
+  int first = count > 3 && !strchr(words[3], ':') ? 4 : 3;
+  tk_buf_varint(&plan, first == 4 ? (uint64_t)atoi(words[3]) : 1);
+  tk_buf_bytes(&plan, tk_slice_of(shown, sizeof shown));
+  tk_buf_bytes(&plan, tk_slice_str(""));
+  put_people(&plan, words[2]);
+  tk_buf_varint(&plan, (uint64_t)(count - first));
+  for (int i = first; i < count; i++) {
+    tk_buf_varint(&plan, (uint64_t)atoi(words[i]) * 1000000);
+    put_people(&plan, strchr(words[i], ':') + 1);
+  }
+  apply(w, (tk_event){.type = TK_EV_ASK_DONE, .task_no = 1, .step = index, .name = tk_arena_copy(&w->arena, tk_buf_slice(&plan))});
+  tk_buf_free(&plan);
+}
+
+static void vote(world *w, char **words, int count) {
+  tk_vote vote = {.details = tk_slice_str("{\"comment\":\"\",\"form\":null}")};
+  for (uint8_t i = 1; i < TK_DECISION_COUNT; i++)
+    if (strcmp(words[3], tk_decision_name(i)) == 0) vote.decision = i;
+  vote.by = tk_arena_copy(&w->arena, tk_slice_str(words[1]));
+  if (count > 4) vote.to = tk_arena_copy(&w->arena, tk_slice_str(words[4]));
+  apply(w, (tk_event){.type = TK_EV_VOTE, .task_no = 1, .step = index_of(w->graph->steps, w->graph->step_count, words[2]), .vote = &vote});
+}
+
 static void run_event(world *w, char *text) {
   char *words[8] = {NULL}, *save;
   int count = 0;
@@ -245,8 +305,16 @@ static void run_event(world *w, char *text) {
     tick(w, atoi(words[1]));
     return;
   }
+  if (strcmp(words[0], "vote") == 0) {
+    vote(w, words, count);
+    return;
+  }
   bool signal = strcmp(words[0], "signal") == 0;
   uint32_t index = count > 1 && !signal ? index_of(w->graph->steps, w->graph->step_count, words[1]) : TK_NO_STEP;
+  if (strcmp(words[0], "people") == 0) {
+    answer_people(w, index, words, count);
+    return;
+  }
   if (strcmp(words[0], "claim") == 0) {
     claim(w, index);
     return;
@@ -290,6 +358,13 @@ static bool holds(world *w, char *word) {
   abort();
 }
 
+/* A row is there exactly while its step waits for people. */
+static bool approvals_true(world *w) {
+  for (uint32_t i = 0; w->task.chunks && i < w->graph->step_count; i++)
+    if ((w->approvals[i] != NULL) != (tk_task_step(&w->task, i)->waiting_for == TK_WAIT_APPROVAL)) return false;
+  return true;
+}
+
 /* The counters of the aggregate are what its steps say. */
 static bool counters_true(world *w) {
   if (!w->task.chunks) return true;   /* its submission was refused */
@@ -318,7 +393,7 @@ static void run_case(const char *graph, const char *script) {
     w.log[0] = '\0';
     run_event(&w, line);
     sweep_all(&w);
-    if (!counters_true(&w)) test_fail(__FILE__, __LINE__, shown);
+    if (!counters_true(&w) || !approvals_true(&w)) test_fail(__FILE__, __LINE__, shown);
     for (char *word = arrow ? strtok_r(arrow, " ", &inner) : NULL; word; word = strtok_r(NULL, " ", &inner))
       if (!holds(&w, word)) {
         test_fail(__FILE__, __LINE__, shown);
@@ -559,6 +634,51 @@ TEST(a_step_that_is_skipped_after_its_error_was_told_is_counted_once) {
                              "claim b\ndone b => c=ready");
   run_case("a b c<a,b!alldone", "submit\nclaim a\nfail a perm => c=pending\nretry a\nclaim a\nskip a => c=pending\n"
                                 "claim b\ndone b => c=ready\nclaim c\ndone c => task=complete");
+}
+
+TEST(an_approval_waits_for_people_and_is_decided_once) {
+  run_case("a!appr b<a",
+           "submit => a=ready\nclaim a\npeople a ann,bob,eve 2 => a=waiting a.wait=approval log=step.waiting\n"
+           "vote ann a approve => a=waiting log=step.approval_decided\nvote ann a approve => refused\nvote zoe a approve => refused\n"
+           "vote bob a approve => a=complete b=ready log=step.approval_decided,step.completed\nvote eve a reject => refused\n"
+           "vote eve b approve => refused\nclaim b\ndone b => task=complete");
+  run_case("a!appr", "submit\nvote ann a approve => refused\nclaim a\npeople a ann 2 => a=error task=error");
+  run_case("a!appr", "submit\nclaim a\nrelease a => a=ready\nclaim a\npause\npeople a ann => a=waiting\nvote ann a approve => a=complete "
+                     "task=paused\nresume => task=complete");
+}
+
+TEST(an_approval_whose_quorum_is_out_of_reach_is_rejected) {
+  run_case("a!appr b<a",
+           "submit\nclaim a\npeople a ann,bob,eve 2 60:boss\nvote ann a reject => a=waiting\nvote eve a reject => a=error task=error "
+           "log=step.approval_decided,step.failed,task.failed\ntick 60 => a=error");
+  run_case("a!appr", "submit\nclaim a\npeople a ann,^bob 1\nvote bob a reject => a=error task=error");
+  run_case("a!appr!onno b<a", "submit\nclaim a\npeople a ann\nvote ann a reject => a=complete b=ready");
+  run_case("a!appr", "submit\nclaim a\npeople a ann,bob\nvote ann a changes => a=error task=error\nretry => a=ready\nclaim a\n"
+                     "people a ann,bob\nvote ann a approve => task=complete");
+}
+
+TEST(a_decision_is_passed_on) {
+  run_case("a!appr", "submit\nclaim a\npeople a ann,bob 2\nvote ann a delegate bob => refused\nvote ann a delegate zoe => a=waiting\n"
+                     "vote ann a approve => refused\nvote zoe a approve\nvote bob a approve => task=complete");
+}
+
+TEST(an_approval_escalates_and_ends_in_time) {
+  run_case("a!appr!within30",
+           "submit\nclaim a\npeople a ann 1 10:boss 20:owner\nvote boss a approve => refused\ntick 10 => a=waiting "
+           "log=step.approval_escalated\nvote owner a approve => refused\ntick 10 => log=step.approval_escalated\ntick 10 => a=error "
+           "task=error log=step.failed,task.failed");
+  run_case("a!appr!within30!completes", "submit\nclaim a\npeople a ann\ntick 30 => a=complete task=complete");
+  run_case("a!appr!within30!rejects!onno", "submit\nclaim a\npeople a ann\ntick 30 => a=complete");
+  run_case("a!appr!within30!rejects", "submit\nclaim a\npeople a ann 1 10:boss\ntick 40 => a=error");
+  run_case("a!appr", "submit\nclaim a\npeople a ann 1 10:boss\ntick 10\nvote boss a approve => task=complete\ntick 10 => log=");
+}
+
+TEST(an_approval_is_cancelled_and_resolved_as_any_waiting_step) {
+  run_case("a!appr", "submit\nclaim a\npeople a ann 1 10:boss\ncancel => a=cancelled task=cancelled\ntick 10 => a=cancelled\n"
+                     "vote ann a approve => refused");
+  run_case("a!appr", "submit\nclaim a\npeople a ann\nresolve a => a=resolved_manually task=complete");
+  run_case("a!appr", "submit\nclaim a\npeople a ann\ncancel a => task=error\nretry => a=ready\nclaim a\npeople a ann\n"
+                     "vote ann a approve => task=complete");
 }
 
 /* Runs last (the harness keeps the order of the file): a row that nothing took is a rule that nobody needs or nobody tested. */

@@ -3,6 +3,28 @@
 
 static const tk_plan nothing;
 
+/* A task whose step waits for ann. */
+static void ask_people(world *w) {
+  static const char shown[TK_SHOWN_SIZE];
+  uint32_t definition = world_define(w, "people", "1.0.0", 1, SHAPE_PEOPLE);
+  tk_submission s = world_submission(definition, "{}");
+  tk_buf plan = {0};
+  tk_buf_varint(&plan, 1);
+  tk_buf_bytes(&plan, tk_slice_of(shown, sizeof shown));
+  tk_buf_bytes(&plan, tk_slice_str(""));
+  tk_buf_varint(&plan, 1);
+  tk_buf_u8(&plan, 0);
+  tk_buf_bytes(&plan, tk_slice_str("ann"));
+  tk_buf_varint(&plan, 0);
+  if (turn_begin(w, &nothing)) abort();
+  tk_task *task = turn_submit(w, &s);
+  tk_decide_claim(&w->d, task, &w->changes.ready.items[0], false);
+  w->changes.claims.count = 0;
+  tk_event answer = {.type = TK_EV_ASK_DONE, .task_no = task->no, .name = tk_buf_slice(&plan)};
+  if (tk_decide_event(&w->d, task, &answer, NULL, &w->err) || turn_apply(w)) abort();
+  tk_buf_free(&plan);
+}
+
 /* A store with something in every table. */
 static world *rich_world(const char *kind) {
   world *w = world_new(kind);
@@ -30,6 +52,7 @@ static world *rich_world(const char *kind) {
   tk_event signal = {
       .type = TK_EV_SIGNAL, .task_no = 3, .step = TK_NO_STEP, .name = tk_slice_str("paid"), .data = tk_slice_str("{}")};
   if (world_event(w, signal)) abort();              /* nobody waits for it: it is kept */
+  ask_people(w);
   tk_submission s = world_submission(big, "{}");
   tk_event submit = {.type = TK_EV_SUBMIT, .submission = &s};
   s.has_identity = true;

@@ -183,17 +183,19 @@ enum {
   F_ANNOTATION,
   F_DEFINITION,
   F_PROCESS,
+  F_APPROVAL,
   F_COUNT
 };
 static const char *const fixture_names[F_COUNT] = {"meta",   "number",   "bytes",      "task",       "chunk",
                                                    "info",   "log",      "ready",      "inbox",      "claims",
-                                                   "notice", "identity", "annotation", "definition", "process"};
+                                                   "notice", "identity", "annotation", "definition", "process",
+                                                   "approval"};
 
 static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
   switch (kind) {
     case F_META: return tk_key_meta();
-    case F_CHUNK: return tk_key_u64_u32(77, 2);
+    case F_CHUNK: case F_APPROVAL: return tk_key_u64_u32(77, 2);
     case F_LOG: return tk_key_u64(2000);
     case F_READY: return tk_key_ready(&ready);
     case F_CLAIMS: case F_NOTICE: return tk_key_u32_u64(6, 7);
@@ -210,6 +212,19 @@ static tk_key fixture_key(int kind) {
 }
 
 static const tk_claim sample_claims[] = {{77, 0, 1}, {1000000, 9999, 0}};
+
+static tk_approver sample_approvers[] = {{{"ann", 3}, true, TK_DECISION_APPROVE}, {{"bob", 3}, false, TK_DECISION_NONE}};
+static tk_vote sample_votes[] = {{.decision = TK_DECISION_APPROVE, .by = {"ann", 3}, .details = {"{\"a\":1}", 7}, .at_us = EPOCH_US + 5},
+                                 {.decision = TK_DECISION_DELEGATE, .by = {"eve", 3}, .to = {"bob", 3}, .at_us = EPOCH_US + 6}};
+static tk_escalation sample_escalations[] = {{EPOCH_US + 60, sample_approvers, 2}};
+
+static tk_approval sample_approval(void) {
+  tk_approval a = {.task_no = 77, .step = 2, .required = 2, .round = 3, .excluded = {"eve", 3}, .opened_at_us = EPOCH_US,
+                   .deadline_us = EPOCH_US + 100, .approvers = sample_approvers, .approver_count = 2, .votes = sample_votes,
+                   .vote_count = 2, .escalations = sample_escalations, .escalation_count = 1};
+  memset(a.shown, 0x5A, sizeof a.shown);
+  return a;
+}
 
 static tk_slice write_fixture(int kind, tk_buf *buf) {
   tk_key key_bytes = fixture_key(kind);
@@ -233,6 +248,7 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_NOTICE: { tk_notice n = {6, 77, 3, 2}; return tk_write_notice(buf, key, &n); }
     case F_IDENTITY: { tk_identity_row r = {.task_no = 77, .created_at_us = EPOCH_US}; return tk_write_identity(buf, key, &r); }
     case F_ANNOTATION: { tk_annotation a = {77, text("color"), text("\"red\"")}; return tk_write_annotation(buf, key, &a); }
+    case F_APPROVAL: { tk_approval a = sample_approval(); return tk_write_approval(buf, key, &a); }
     case F_DEFINITION: { tk_definition d = sample_definition(); return tk_write_definition(buf, key, &d); }
     default: { tk_process p = {3, {1, 2, 3}, 4242, EPOCH_US}; return tk_write_process(buf, key, &p); }
   }
@@ -299,6 +315,24 @@ static bool claims_read_back(tk_slice key, tk_slice record) {
   return !tk_read_claim(&claims, &claim) && !claims.claims.bad;
 }
 
+static bool approval_reads_back(tk_slice key, tk_slice record) {
+  tk_arena arena = {0};
+  tk_approval a, e = sample_approval();
+  bool same = tk_read_approval(key, record, &arena, &a) && a.task_no == 77 && a.step == 2 && a.required == e.required &&
+              a.round == e.round && memcmp(a.shown, e.shown, sizeof a.shown) == 0 && tk_slice_eq(a.excluded, e.excluded) &&
+              a.opened_at_us == e.opened_at_us && a.deadline_us == e.deadline_us && a.approver_count == 2 && a.vote_count == 2 &&
+              a.escalation_count == 1;
+  for (int i = 0; same && i < 2; i++)
+    same = tk_slice_eq(a.approvers[i].name, sample_approvers[i].name) && a.approvers[i].veto == sample_approvers[i].veto &&
+           a.approvers[i].decision == sample_approvers[i].decision && a.votes[i].decision == sample_votes[i].decision &&
+           tk_slice_eq(a.votes[i].by, sample_votes[i].by) && tk_slice_eq(a.votes[i].to, sample_votes[i].to) &&
+           tk_slice_eq(a.votes[i].details, sample_votes[i].details) && a.votes[i].at_us == sample_votes[i].at_us;
+  same = same && a.escalations[0].due_us == EPOCH_US + 60 && a.escalations[0].count == 2 &&
+         tk_slice_eq(a.escalations[0].approvers[1].name, sample_approvers[1].name);
+  tk_arena_free(&arena);
+  return same;
+}
+
 static bool fixture_reads_back(int kind, tk_slice record) {
   tk_key key_bytes = fixture_key(kind);
   tk_slice key = tk_key_slice(&key_bytes), slice;
@@ -322,6 +356,7 @@ static bool fixture_reads_back(int kind, tk_slice record) {
       return tk_read_ready(key, record, &ready) && ready.queue == 1 && ready.definition == 2 && ready.priority == -3 &&
              ready.task_no == 77 && ready.step == 4 && ready.ready_at_us == EPOCH_US;
     case F_INBOX: return inbox_reads_back(key, record);
+    case F_APPROVAL: return approval_reads_back(key, record);
     case F_CLAIMS: return claims_read_back(key, record);
     case F_NOTICE: return tk_read_notice(key, record, &n) && n.process == 6 && n.task_no == 77 && n.step == 3 && n.attempt == 2;
     case F_IDENTITY:

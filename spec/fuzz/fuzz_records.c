@@ -57,6 +57,8 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
   tk_identity_row row;
   tk_annotation annotation;
   tk_definition definition;
+  tk_approval approval;
+  tk_arena arena = {0};
   tk_process process;
   tk_ready ready;
   tk_timer timer;
@@ -79,6 +81,10 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
     case 7: tk_read_process(key, record, &process); break;
     case 8: tk_read_ready(key, record, &ready); break;
     case 9: tk_read_timer(key, record, &timer); break;
+    case 11:
+      if (tk_read_approval(key, record, &arena, &approval) && approval.vote_count) touch(approval.votes[approval.vote_count - 1].by);
+      tk_arena_free(&arena);
+      break;
     case 10: if (tk_read_slice(key, record, &bytes)) touch(bytes); break;
     default: tk_read_number(key, record, &number); break;
   }

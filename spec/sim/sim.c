@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
+#include "model/approval.h"
 #include "model/decide.h"
 
 enum { MAX_PROCESSES = 3, MAX_TASKS = 64, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
@@ -39,6 +40,7 @@ typedef struct sim {
   size_t task_count;
   tk_event zombies[MAX_ZOMBIES]; /* outcomes of attempts whose process is gone */
   size_t zombie_count;
+  tk_buf plan;                   /* of the approval that is answered */
   char failure[512];
 } sim;
 
@@ -77,6 +79,12 @@ static void random_kind(sim *s, tk_graph_step *step) {
     step->signal = step->name;
     step->timeout_us = 1000000LL * (1 + pick(s, 30));
     step->flags |= chance(s, 50) ? TK_GRAPH_TIMEOUT_COMPLETES : 0;
+  } else if (kind < 20) {
+    step->kind = TK_KIND_APPROVAL;
+    step->timeout_us = 1000000LL * (1 + pick(s, 60));
+    step->flags |= TK_GRAPH_ASK;
+    step->flags |= chance(s, 30) ? TK_GRAPH_TIMEOUT_COMPLETES : chance(s, 50) ? TK_GRAPH_TIMEOUT_REJECTS : 0;
+    step->flags |= chance(s, 50) ? TK_GRAPH_REJECT_COMPLETES : 0;
   }
   if (!step->dep_count) return;
   if (join < 10) step->join = TK_JOIN_COUNT, step->join_count = 1 + pick(s, step->dep_count);
@@ -215,8 +223,28 @@ static void submit(sim *s) {
   say(s, "submit task %llu of h%u", (unsigned long long)answer.task_no, at);
 }
 
+static const char *const people[] = {"ann", "bob", "eve", "zoe"};
+enum { PEOPLE = sizeof people / sizeof *people };
+
+/* Somebody decides about some step, mostly one that is no approval or does not ask them. */
+static void vote(sim *s) {
+  uint32_t at = pick(s, (uint32_t)s->task_count);
+  const tk_graph *g = s->graphs[s->task_graph[at]];
+  tk_vote vote = {.decision = (uint8_t)(1 + pick(s, TK_DECISION_COUNT - 1)), .by = tk_slice_str(people[pick(s, PEOPLE)]),
+                  .details = tk_slice_str("{\"comment\":\"x\",\"form\":null}")};
+  if (vote.decision == TK_DECISION_DELEGATE) vote.to = tk_slice_str(people[pick(s, PEOPLE)]);
+  uint32_t step = pick(s, g->step_count);
+  for (uint32_t i = 0; i < g->step_count && g->steps[step].kind != TK_KIND_APPROVAL; i++) step = (step + 1) % g->step_count;
+  int code = ask(s, s->client, (tk_event){.type = TK_EV_VOTE, .task_id = s->tasks[at], .step = step, .vote = &vote}, NULL);
+  say(s, "vote on task %u step %u: %d", at, step, code);
+}
+
 static void operate(sim *s) {
   if (!s->task_count) return;
+  if (chance(s, 40)) {
+    vote(s);
+    return;
+  }
   static const uint8_t verbs[] = {TK_EV_CANCEL, TK_EV_PAUSE, TK_EV_RESUME, TK_EV_RESUME, TK_EV_RETRY, TK_EV_RETRY, TK_EV_RESOLVE};
   uint32_t at = pick(s, (uint32_t)s->task_count);
   uint8_t type = verbs[pick(s, sizeof verbs)];
@@ -297,6 +325,35 @@ static void decide_failure(sim *s, tk_event *event) {
   event->audit = tk_slice_str("{\"decided\":\"so\"}");
 }
 
+/* Whom an approval asks, as its code would answer. */
+static tk_slice random_plan(sim *s, tk_buf *plan) {
+  static const char shown[TK_SHOWN_SIZE];
+  uint32_t count = 1 + pick(s, 3), escalations = pick(s, 3);
+  tk_buf_clear(plan);
+  tk_buf_varint(plan, 1 + pick(s, count));
+  tk_buf_bytes(plan, tk_slice_of(shown, sizeof shown));
+  tk_buf_bytes(plan, tk_slice_str(chance(s, 10) ? people[PEOPLE - 1] : ""));
+  tk_buf_varint(plan, count);
+  for (uint32_t i = 0; i < count; i++) {
+    tk_buf_u8(plan, chance(s, 20));
+    tk_buf_bytes(plan, tk_slice_str(people[i]));
+  }
+  tk_buf_varint(plan, escalations);
+  for (uint32_t i = 0; i < escalations; i++) {
+    tk_buf_varint(plan, 1000000 * (i * 10 + pick(s, 10)));
+    tk_buf_varint(plan, 1);
+    tk_buf_u8(plan, 0);
+    tk_buf_bytes(plan, tk_slice_str(people[PEOPLE - 1]));
+  }
+  return tk_buf_slice(plan);
+}
+
+static bool asks_people(const sim *s, const tk_run_message *run) {
+  for (uint32_t i = 0; i < s->graph_count; i++)
+    if (s->definitions[i] == run->definition) return s->graphs[i]->steps[run->step].kind == TK_KIND_APPROVAL;
+  return false;
+}
+
 static tk_event random_outcome(sim *s, const tk_run_message *run) {
   tk_event event = {.task_no = run->task_no,
                     .step = run->step,
@@ -311,6 +368,7 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
     event.cursor = pick(s, 2);
     event.name = tk_slice_str("\"x\"");
     event.due_us = s->now_us + 1000000LL * pick(s, 20);
+    if (asks_people(s, run)) event.name = random_plan(s, &s->plan);
   }
   else if (kind < 70) event.type = TK_EV_STEP_DONE;
   else if (kind < 85) event.type = TK_EV_STEP_FAILED;
@@ -615,6 +673,7 @@ static bool run_seed(uint64_t seed, bool verbose) {
   bool ok = !*s->failure;
   if (!ok) printf("seed %llu: %s\n", (unsigned long long)seed, s->failure);
   close_all(s);
+  tk_buf_free(&s->plan);
   tk_free(s);
   return ok;
 }
