@@ -110,7 +110,8 @@ static void read_cases(lua_State *L, int t, tk_arena *arena, tk_graph_step *step
 }
 
 static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
-  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", NULL}, *const joins[] = {"all", "count", "all_done", NULL};
+  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", NULL};
+  static const char *const joins[] = {"all", "count", "all_done", NULL};
   step->kind = (uint8_t)tk_field_choice(L, t, "kind", kinds, TK_KIND_RUN);
   step->join = (uint8_t)tk_field_choice(L, t, "join", joins, TK_JOIN_ALL);
   step->join_count = (uint32_t)tk_field_integer(L, t, "join_count", 0);

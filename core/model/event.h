@@ -22,7 +22,8 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_STEP_LOST,     /* its process died */
                              TK_EV_HEARTBEAT,     /* data: progress JSON */
                              TK_EV_STEP_LOG,      /* data: {"level","message","fields"} */
-                             TK_EV_ASK_DONE,   /* data: inputs JSON, or empty; ask_skip: `when` said no; cursor: case of a switch; name: its name, or the plan of an approval;
+                             TK_EV_ASK_DONE,   /* data: inputs JSON, or empty; ask_skip: `when` said no; cursor: case of a switch;
+                                                  name: its name, or the plan of an approval;
                                                   due_us: end of a sleep */
                              TK_EV_ASK_FAILED, /* data: error JSON: the step is in error */
                              /* From the store. */

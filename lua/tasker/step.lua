@@ -144,7 +144,8 @@ local function sleep_until(value)
   return at or error({ message = ("sleep: %s is no number of seconds and no RFC 3339 time"):format(tostring(value)) }, 0)
 end
 
--- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), a branch and its name, a time, or 1 and an approval's plan.
+-- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), a branch and its name, a time,
+-- or 1 and an approval's plan.
 local function tell(definition, task, steps)
   if definition.when and not definition.when(task) then
     return nil, false

@@ -173,7 +173,8 @@ end
 --- Must a worker that has the code be asked before the step starts?
 -- @treturn bool
 function step_kinds.asks(step)
-  return step.approval ~= nil or step.when ~= nil or step.switch ~= nil or step.sleep_function ~= nil or step.ask ~= nil or step.inputs_text ~= nil
+  return step.approval ~= nil or step.when ~= nil or step.switch ~= nil
+    or step.sleep_function ~= nil or step.ask ~= nil or step.inputs_text ~= nil
 end
 
 --- What the core's definition says of a step's kind and join.

@@ -52,7 +52,6 @@ static world *rich_world(const char *kind) {
   tk_event signal = {
       .type = TK_EV_SIGNAL, .task_no = 3, .step = TK_NO_STEP, .name = tk_slice_str("paid"), .data = tk_slice_str("{}")};
   if (world_event(w, signal)) abort();              /* nobody waits for it: it is kept */
-  ask_people(w);
   tk_submission s = world_submission(big, "{}");
   tk_event submit = {.type = TK_EV_SUBMIT, .submission = &s};
   s.has_identity = true;
@@ -65,6 +64,7 @@ static world *rich_world(const char *kind) {
   tk_list_push(&w->arena, &w->changes.notices, notice);
   if (turn_apply(w)) abort();
   world_work(w, &big, 1, 1, "{}");                  /* releases more than one turn may: sweeps in the inbox */
+  ask_people(w);
   tk_definition d = {
       .ns = tk_slice_str("test"), .name = tk_slice_str("kept"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
   tk_buf bytes = {0};
