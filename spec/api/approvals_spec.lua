@@ -208,11 +208,10 @@ for _, kind in ipairs(harness.kinds) do
 
     it("an escalation adds approvers and is a round of its own", function()
       local id = assert(app:submit(asking(nil, { approvers = { "ann" }, escalate = { { after = 0.05, approvers = { "boss" } } } })))
-      local pid = tasker.now() + 10
-      repeat
-        assert(app:work { until_idle = 0.02 })
-        tasker.sleep(0.01)
-      until assert(app:task(id)).steps.accept.approval.round == 2 or tasker.now() > pid
+      harness.eventually(function()
+        assert(app:work { until_idle = 10 })
+        return assert(app:task(id)).steps.accept.approval.round == 2
+      end)
       local step = assert(app:task(id)).steps.accept
       assert.same({ "ann", "boss" }, step.approval.approvers)
       assert.equal(1, step.approval.required)

@@ -96,7 +96,7 @@ describe("a definition that cannot work is refused, naming handler, step and fie
     { "an unknown field", function() return with { max_paralel = 1 } end, "'max_paralel'", "did you mean 'max_parallel'" },
     { "an unknown step field", function() return with_step { dependson = "x" } end, "shop/order@1.0.0", "'charge'",
       "'dependson'", "did you mean 'depends_on'" },
-    { "a field of a later version", function() return with_step { approval = {} } end, "'charge'", "'approval'",
+    { "a field of a later version", function() return with_step { compensate = run } end, "'charge'", "'compensate'",
       "this version has no such field" },
     { "a later handler field", function() return with { schedule = {} } end, "'schedule'", "this version has no such field" },
     { "a decide that is no function", function() return with_step { retry = { decide = "skip" } } end, "'retry.decide'",
