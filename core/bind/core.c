@@ -11,6 +11,7 @@
 #include "bind/error.h"
 #include "bind/json.h"
 #include "bind/regex.h"
+#include "bind/testing.h"
 #include "bind/util.h"
 #include "bind/wait.h"
 #include "bounds.h"
@@ -80,6 +81,8 @@ int luaopen_tasker_core(lua_State *L) {
   lua_setfield(L, -2, "cron");
   push_bounds(L);
   lua_setfield(L, -2, "bounds");
+  tk_bind_testing(L);
+  lua_setfield(L, -2, "testing");
   tk_fiber_install_coroutines(L);
   return 1;
 }

@@ -16,7 +16,8 @@ void tk_shared_retain(tk_shared_engine *shared) { __atomic_add_fetch(&shared->re
 
 void tk_shared_release(tk_shared_engine *shared) {
   if (__atomic_sub_fetch(&shared->references, 1, __ATOMIC_ACQ_REL)) return;
-  tk_engine_close(shared->engine);
+  if (shared->engine) tk_engine_close(shared->engine);
+  if (shared->release) shared->release(shared->context);
   tk_free(shared->url);
   tk_free(shared);
 }
@@ -188,9 +189,29 @@ static int request_resumed(lua_State *L, int status, lua_KContext context) {
   (void)status;
   tk_fiber *fiber = tk_fiber_current(L);
   tk_box *box = lua_touserdata(L, -1);
+  if (!fiber || !fiber->request) return luaL_error(L, "the step that this coroutine waited for is gone");
   box->ptr = fiber->request;
   fiber->request = NULL;
   return answer(L, box->ptr, (tk_request_done)context);
+}
+
+int64_t tk_now_us(lua_State *L) {
+  tk_fiber *fiber = tk_fiber_current(L);
+  if (fiber) return tk_engine_now_us(fiber->worker->engine);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &last_key);
+  lua_rawgeti(L, -1, 1);
+  const tk_handle *handle = lua_touserdata(L, -1);
+  int64_t now_us = handle && handle->shared ? tk_engine_now_us(handle->shared->engine) : tk_clock_now_us(&tk_clock_system);
+  lua_pop(L, 2);
+  return now_us;
+}
+
+static int handle_now(lua_State *L) {
+  tk_err err;
+  tk_engine *engine = tk_check_engine(L, 1, &err);
+  if (!engine) return tk_return_error(L, &err);
+  lua_pushnumber(L, (lua_Number)tk_engine_now_us(engine) / 1e6);
+  return 1;
 }
 
 int tk_engine_await(lua_State *L, tk_engine *engine, tk_box *box, tk_request_done done) {
@@ -235,7 +256,7 @@ void tk_bind_engine(lua_State *L) {
   static const luaL_Reg functions[] = {{"open", core_open}, {"compact", core_compact}, {"current_engine", core_current_engine},
     {"loading", core_loading}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", handle_close}, {"is_open", handle_is_open}, {"path", handle_path}, {"url", handle_url},
-    {"define", handle_define}, {NULL, NULL}};
+    {"define", handle_define}, {"now", handle_now}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   if (luaL_newmetatable(L, HANDLE_TYPE)) {
     lua_pushcfunction(L, handle_gc);

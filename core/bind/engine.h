@@ -17,6 +17,8 @@ typedef struct tk_shared_engine {
   char *url;
   bool read_only;       /* asked for at open: the environment underneath may be shared with one that writes */
   int references;       /* atomic */
+  void (*release)(void *context);   /* what the engine stands on, given back after it is closed; NULL: nothing */
+  void *context;
 } tk_shared_engine;
 
 typedef struct tk_log_waiter tk_log_waiter;
@@ -41,6 +43,9 @@ tk_handle *tk_push_handle(lua_State *L, tk_shared_engine *shared);
 void tk_remember_handle(lua_State *L, int index);
 /* Raises while handler files are being loaded. */
 void tk_check_not_loading(lua_State *L, const char *what);
+
+/* The time of the store that L works with: of the step that runs, else of the handle opened last. */
+int64_t tk_now_us(lua_State *L);
 
 /* Ends a call: posts the request that the box on top of the stack owns, waits, and returns what `done` pushes. */
 typedef int (*tk_request_done)(lua_State *L, tk_request *request);

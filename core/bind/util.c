@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "base/hash.h"
+#include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/state.h"
 #include "bounds.h"
@@ -35,7 +36,7 @@ static int core_random(lua_State *L) {
 }
 
 static int core_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)tk_clock_now_us(&tk_clock_system) / 1e6);
+  lua_pushnumber(L, (lua_Number)tk_now_us(L) / 1e6);
   return 1;
 }
 

@@ -68,8 +68,14 @@ static bool block(lua_State *L, int fd, int64_t end_us, bool *readable) {
   }
 }
 
-static int64_t end_of(lua_Number seconds) {
-  int64_t now_us = tk_monotonic_us(), duration_us = tk_seconds_to_us(seconds);
+/* Waits are measured by the clock of the worker whose step waits. */
+static int64_t now_of(lua_State *L) {
+  const tk_fiber *fiber = tk_fiber_current(L);
+  return fiber ? tk_worker_now_us(fiber->worker) : tk_monotonic_us();
+}
+
+static int64_t end_of(lua_State *L, lua_Number seconds) {
+  int64_t now_us = now_of(L), duration_us = tk_seconds_to_us(seconds);
   return duration_us > INT64_MAX - 1 - now_us ? INT64_MAX : now_us + duration_us;
 }
 
@@ -92,7 +98,7 @@ int tk_bind_sleep(lua_State *L) {
     return tk_fiber_park(L, fiber, 0, slept);
   }
   bool readable;
-  block(L, -1, end_of(seconds), &readable);
+  block(L, -1, end_of(L, seconds), &readable);
   return 0;
 }
 
@@ -110,6 +116,7 @@ static int log_resumed(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   tk_fiber *fiber = tk_fiber_current(L);
+  if (!fiber) return luaL_error(L, "the step that this coroutine waited for is gone");
   lua_pushboolean(L, fiber->log_seen != fiber->worker->log_count);
   fiber->log_seen = fiber->worker->log_count;
   return 1;
@@ -143,7 +150,7 @@ static int engine_wait_log(lua_State *L) {
   tk_engine *engine = tk_check_engine(L, 1, &err);
   if (!engine) return tk_return_error(L, &err);
   tk_fiber *fiber = tk_fiber_current(L);
-  if (!fiber) return wait_log_in_place(L, tk_check_handle(L, 1), seconds < 0 ? INT64_MAX : end_of(seconds));
+  if (!fiber) return wait_log_in_place(L, tk_check_handle(L, 1), seconds < 0 ? INT64_MAX : end_of(L, seconds));
   tk_fiber_prepare(L, fiber, tk_fiber_cancel_log);
   if (moved_in_fiber(engine, fiber, &moved, &err)) return tk_return_error(L, &err);
   if (moved) {
@@ -183,7 +190,7 @@ static int wait_more(lua_State *L, int status, lua_KContext context) {
       lua_pushstring(L, tk_task_status_name(task_status));
       return 1;
     }
-    int64_t left_us = end_us == INT64_MAX ? INT64_MAX : end_us - tk_monotonic_us();
+    int64_t left_us = end_us == INT64_MAX ? INT64_MAX : end_us - now_of(L);
     if (left_us <= 0) return not_final(L, task_status);
     if (fiber) {
       tk_fiber_prepare(L, fiber, tk_fiber_cancel_log);
@@ -203,7 +210,7 @@ static int engine_wait(lua_State *L) {
   lua_Number seconds = luaL_optnumber(L, 3, -1);
   luaL_checkstring(L, 2);
   lua_settop(L, 3);
-  return wait_more(L, LUA_OK, (lua_KContext)(seconds < 0 ? INT64_MAX : end_of(seconds)));
+  return wait_more(L, LUA_OK, (lua_KContext)(seconds < 0 ? INT64_MAX : end_of(L, seconds)));
 }
 
 const luaL_Reg tk_wait_methods[] = {{"wait_log", engine_wait_log}, {"wait", engine_wait}, {NULL, NULL}};

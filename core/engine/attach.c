@@ -49,6 +49,35 @@ static int compare_numbers(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static void set_lists(tk_worker_handle *w, const char *const *queues, size_t queue_count, const uint32_t *definitions,
+                      size_t definition_count) {
+  w->queue_count = queue_count ? queue_count : 1;
+  w->queues = tk_calloc(w->queue_count, sizeof *w->queues);
+  w->queue_numbers = tk_calloc(w->queue_count, sizeof *w->queue_numbers);
+  for (size_t i = 0; i < w->queue_count; i++) {
+    const char *name = queue_count ? queues[i] : "default";
+    w->queues[i] = tk_slice_of(tk_strdup(name), strlen(name));
+  }
+  w->definition_count = definition_count;
+  w->definitions = tk_memdup(definitions, definition_count * sizeof *definitions);
+  if (definition_count) qsort(w->definitions, definition_count, sizeof *w->definitions, compare_numbers);
+}
+
+static void free_lists(tk_worker_handle *w) {
+  for (size_t i = 0; i < w->queue_count; i++) tk_free((char *)w->queues[i].data);
+  tk_free(w->queues);
+  tk_free(w->queue_numbers);
+  tk_free(w->definitions);
+}
+
+void tk_engine_serve(tk_engine *e, tk_worker_handle *w, const char *const *queues, size_t queue_count, const uint32_t *definitions,
+                     size_t definition_count) {
+  TK_ASSERT(e->manual);
+  free_lists(w);
+  set_lists(w, queues, queue_count, definitions, definition_count);
+  e->again = true;
+}
+
 static int run_attach(tk_engine *e, void *argument, tk_err *err) {
   attach_argument *a = argument;
   const tk_worker_options *o = a->options;
@@ -60,16 +89,7 @@ static int run_attach(tk_engine *e, void *argument, tk_err *err) {
   w->until_idle = o->until_idle;
   w->urge = o->urge;
   w->urge_context = o->urge_context;
-  w->queue_count = o->queue_count ? o->queue_count : 1;
-  w->queues = tk_calloc(w->queue_count, sizeof *w->queues);
-  w->queue_numbers = tk_calloc(w->queue_count, sizeof *w->queue_numbers);
-  for (size_t i = 0; i < w->queue_count; i++) {
-    const char *name = o->queue_count ? o->queues[i] : "default";
-    w->queues[i] = tk_slice_of(tk_strdup(name), strlen(name));
-  }
-  w->definition_count = o->definition_count;
-  w->definitions = tk_memdup(o->definitions, o->definition_count * sizeof *o->definitions);
-  if (w->definition_count) qsort(w->definitions, w->definition_count, sizeof *w->definitions, compare_numbers);
+  set_lists(w, o->queues, o->queue_count, o->definitions, o->definition_count);
   w->next = e->workers;
   e->workers = w;
   e->again = true;
@@ -94,10 +114,7 @@ void tk_engine_forget_worker(tk_engine *e, tk_worker_handle *w) {
       *at = w->next;
       break;
     }
-  for (size_t i = 0; i < w->queue_count; i++) tk_free((char *)w->queues[i].data);
-  tk_free(w->queues);
-  tk_free(w->queue_numbers);
-  tk_free(w->definitions);
+  free_lists(w);
   tk_free(w);
 }
 

@@ -304,6 +304,7 @@ int tk_engine_call(tk_engine *e, tk_request *request) {
   tk_port *port = tk_port_new(NULL, NULL);
   request->reply_to = port;
   if (!tk_engine_turn_here(e, request)) tk_engine_post(e, request, false);
+  if (e->manual) tk_engine_step(e);
   while (!tk_port_wait(port, -1)) continue;
   tk_port_free(port);
   return request->code;

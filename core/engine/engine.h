@@ -31,6 +31,9 @@ int64_t tk_engine_now_us(tk_engine *engine);
 /* Takes turns of a manual engine until nothing is left to do now. */
 void tk_engine_step(tk_engine *engine);
 int64_t tk_engine_next_timer_us(const tk_engine *engine);   /* of a manual engine, after a step; INT64_MAX: none */
+/* When the first timer is due that people wait for: a retry, the end of a sleep, a start; not a limit. INT64_MAX: none. Reads the
+ * store: what until_idle waits for, looked up. */
+int64_t tk_engine_expected_us(tk_engine *engine);
 void tk_engine_nudge(tk_engine *engine);             /* the next step takes a turn, as if a peer had rung */
 uint32_t tk_engine_process(const tk_engine *engine); /* its process number; 0: not joined */
 void tk_engine_crash(tk_engine *engine);             /* a manual engine is gone as by kill -9: nothing is given back */
@@ -105,6 +108,9 @@ typedef struct tk_worker_options {
   bool until_idle;                /* wants TK_MSG_IDLE when nothing can move without something from outside */
 } tk_worker_options;
 int tk_engine_attach(tk_engine *engine, const tk_worker_options *options, tk_worker_handle **out, tk_err *err);
+/* What a worker of a manual engine can run from now on; both lists are copied. */
+void tk_engine_serve(tk_engine *engine, tk_worker_handle *worker, const char *const *queues, size_t queue_count,
+                     const uint32_t *definitions, size_t definition_count);
 /* No new RUN after it returns; what runs must be ended by outcome events (or RELEASED) before. */
 void tk_engine_pause_worker(tk_engine *engine, tk_worker_handle *worker);
 void tk_engine_detach(tk_engine *engine, tk_worker_handle *worker);

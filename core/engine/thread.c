@@ -241,6 +241,12 @@ bool tk_engine_bury(tk_engine *e, uint32_t process) {
 void tk_engine_crash(tk_engine *e) {
   TK_ASSERT(e->manual);
   while (e->workers) tk_engine_forget_worker(e, e->workers);
+  for (tk_request *r; (r = tk_engine_take_inbox(e));)
+    while (r) {
+      tk_request *next = (tk_request *)r->message.next;
+      tk_request_free(r);
+      r = next;
+    }
   tk_engine_free(e);
 }
 

@@ -244,6 +244,7 @@ typedef struct idle_look {
   tk_snap *snap;
   tk_arena arena;
   bool expected;                 /* a timer of ours will fire */
+  int64_t expected_us;           /* when */
   size_t seen;
   uint32_t missing[16];          /* definitions that wait in our queues for code we lack */
   size_t missing_count;
@@ -266,7 +267,17 @@ static bool look_timer(void *context, const tk_timer *timer) {
                        ? task->graph->steps[timer->step].queue_no
                        : task->queue;
   look->expected = task->status != TK_TASK_PAUSED && ours(look->engine, queue, task->definition);
+  look->expected_us = timer->due_us;
   return !look->expected;
+}
+
+int64_t tk_engine_expected_us(tk_engine *e) {
+  idle_look look = {.engine = e};
+  if (tk_snap_open(e->store, &look.snap, NULL)) return INT64_MAX;
+  tk_snap_each_timer(look.snap, look_timer, &look, NULL);
+  tk_snap_close(look.snap);
+  tk_arena_free(&look.arena);
+  return look.expected ? look.expected_us : INT64_MAX;
 }
 
 static bool look_ready(void *context, const tk_ready *ready) {

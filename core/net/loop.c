@@ -6,7 +6,6 @@
 #include <uv.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 
 #ifdef __SANITIZE_THREAD__
 /* libuv closes descriptors by a raw system call, which ThreadSanitizer does not see: it takes the next owner of the number for a racer. */
@@ -22,6 +21,7 @@ struct tk_loop {
   size_t count, capacity;
   void (*woken)(void *context);
   void *context;
+  const tk_clock *clock;
 };
 
 static void on_async(uv_async_t *async) {
@@ -58,6 +58,7 @@ int tk_loop_open(void (*woken)(void *context), void *context, tk_loop **out, tk_
   loop->alarm_us = INT64_MAX;
   loop->woken = woken;
   loop->context = context;
+  loop->clock = &tk_clock_monotonic;
   *out = loop;
   return 0;
 }
@@ -71,6 +72,9 @@ void tk_loop_close(tk_loop *loop) {
   tk_free(loop->heap);
   tk_free(loop);
 }
+
+void tk_loop_use_clock(tk_loop *loop, const tk_clock *clock) { loop->clock = clock; }
+int64_t tk_loop_next_us(const tk_loop *loop) { return loop->count ? loop->heap[0]->due_us : INT64_MAX; }
 
 void tk_loop_wake(tk_loop *loop) { uv_async_send(&loop->async); }
 
@@ -125,9 +129,9 @@ void tk_loop_unset(tk_loop *loop, tk_loop_timer *timer) {
   sift_down(loop, last->place - 1);
 }
 
-static void fire_due(tk_loop *loop) {
+void tk_loop_fire(tk_loop *loop) {
   if (!loop->count) return;
-  int64_t now_us = tk_monotonic_us();
+  int64_t now_us = tk_clock_now_us(loop->clock);
   while (loop->count && loop->heap[0]->due_us <= now_us) {
     tk_loop_timer *timer = loop->heap[0];
     tk_loop_unset(loop, timer);
@@ -152,5 +156,5 @@ static void set_alarm(tk_loop *loop) {
 void tk_loop_turn(tk_loop *loop, bool block) {
   if (block) set_alarm(loop);
   uv_run(&loop->uv, block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-  fire_due(loop);
+  tk_loop_fire(loop);
 }

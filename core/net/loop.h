@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
 typedef struct tk_loop tk_loop;
@@ -21,6 +22,10 @@ typedef struct tk_loop_timer {
 int tk_loop_open(void (*woken)(void *context), void *context, tk_loop **out, tk_err *err);
 void tk_loop_close(tk_loop *loop);               /* no timer is set any more */
 void tk_loop_wake(tk_loop *loop);
+/* Timers go by this clock, which somebody moves by hand, instead of the monotonic one; tk_loop_fire fires them. Borrowed. */
+void tk_loop_use_clock(tk_loop *loop, const tk_clock *clock);
+void tk_loop_fire(tk_loop *loop);
+int64_t tk_loop_next_us(const tk_loop *loop);    /* of the first timer; INT64_MAX: none is set */
 void tk_loop_set(tk_loop *loop, tk_loop_timer *timer, int64_t due_us);   /* sets it, or moves it */
 void tk_loop_unset(tk_loop *loop, tk_loop_timer *timer);
 /* Serves what is there: wake-ups, due timers. `block`: sleeps until there is something. */

@@ -32,7 +32,33 @@ tk_fiber *tk_fiber_current(lua_State *L) {
 static int64_t own_limit(const tk_fiber *fiber) { return fiber->heartbeat_us < fiber->limit_us ? fiber->heartbeat_us : fiber->limit_us; }
 
 static int64_t late_limit(const tk_worker *worker) {
+  if (worker->clock) return INT64_MAX;
   return atomic_load_explicit(&worker->unflushed, memory_order_relaxed) ? worker->now_us + LATE_US : INT64_MAX;
+}
+
+/* Under a clock that is moved by hand, what runs spends real time: a step that never returns is ended there too. */
+static int64_t spent_now_us(const tk_worker *worker) {
+  return worker->clock ? tk_worker_now_us(worker) + tk_monotonic_us() - worker->entered_us : tk_monotonic_us();
+}
+
+/* A limit of the worker's clock, for the watchdog. */
+static int64_t real_limit(const tk_worker *worker, int64_t limit_us) {
+  if (!worker->clock || limit_us == INT64_MAX) return limit_us;
+  return worker->entered_us + (limit_us - tk_worker_now_us(worker));
+}
+
+static void enter(tk_fiber *fiber, int64_t limit_us) {
+  tk_worker *worker = fiber->worker;
+  atomic_store_explicit(&worker->running, fiber, memory_order_relaxed);
+  if (worker->clock) worker->entered_us = tk_monotonic_us();
+  tk_watch_enter(&worker->watch, real_limit(worker, limit_us), fiber->exempt, late_limit(worker));
+}
+
+/* True: it was given up meanwhile. */
+static bool leave(tk_worker *worker) {
+  bool given_up = tk_watch_leave(&worker->watch) && !worker->clock;
+  atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
+  return given_up;
 }
 
 /* Why it is over its time at now_us, or TK_END_NONE. */
@@ -54,7 +80,7 @@ static void over_hook(lua_State *L, lua_Debug *where) {
   (void)where;
   tk_worker *worker = thread_worker;
   tk_fiber *fiber = worker ? running_fiber(worker) : NULL;
-  tk_fiber_end end = fiber ? over_limit(fiber, tk_monotonic_us()) : TK_END_NONE;
+  tk_fiber_end end = fiber ? over_limit(fiber, spent_now_us(worker)) : TK_END_NONE;
   if (end == TK_END_NONE && fiber && was_cancelled(fiber)) end = TK_END_CANCEL;
   if (end == TK_END_NONE && !(fiber && fiber->ended)) {
     lua_sethook(L, NULL, 0, 0);
@@ -76,7 +102,7 @@ void tk_fiber_expired(void) {
   tk_fiber *fiber = worker ? running_fiber(worker) : NULL;
   if (!fiber) return;
   bool urged = atomic_load(&worker->watch.urged) && !fiber->exempt && !fiber->ended;
-  if (!urged && over_limit(fiber, tk_monotonic_us()) == TK_END_NONE) return;
+  if (!urged && over_limit(fiber, spent_now_us(worker)) == TK_END_NONE) return;
   fiber->hooked = 1;
   lua_sethook(fiber->current, over_hook, LUA_MASKCOUNT, 1);
 }
@@ -123,12 +149,11 @@ static bool close_all(tk_fiber *fiber) {
   tk_worker *worker = fiber->worker;
   fiber->exempt = true;
   fiber->parking = false;
-  fiber->limit_us = tk_monotonic_us() + CLOSE_US;
+  fiber->limit_us = tk_worker_now_us(worker) + CLOSE_US;
   fiber->heartbeat_us = INT64_MAX;
   fiber->place = TK_FIBER_RUNNING;
   fiber->current = fiber->co;
-  atomic_store_explicit(&worker->running, fiber, memory_order_relaxed);
-  tk_watch_enter(&worker->watch, fiber->limit_us, true, late_limit(worker));
+  enter(fiber, fiber->limit_us);
   while (fiber->level_count) {
     lua_State *co = fiber->levels[fiber->level_count - 1].co;
     tk_fiber_note_parked(fiber, co, false);
@@ -142,8 +167,7 @@ static bool close_all(tk_fiber *fiber) {
   fiber->current = fiber->co;
   lua_resetthread(fiber->co);
   lua_settop(fiber->co, 0);
-  bool given_up = tk_watch_leave(&worker->watch);
-  atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
+  bool given_up = leave(worker);
   clear_hook(fiber->co);
   fiber->hooked = 0;
   return given_up;
@@ -255,11 +279,9 @@ static void switch_to(tk_fiber *fiber, int argument_count) {
   fiber->place = TK_FIBER_RUNNING;
   fiber->parking = false;
   fiber->current = fiber->co;
-  atomic_store_explicit(&worker->running, fiber, memory_order_relaxed);
-  tk_watch_enter(&worker->watch, own_limit(fiber), fiber->exempt, late_limit(worker));
+  enter(fiber, own_limit(fiber));
   int status = lua_resume(fiber->co, worker->L, argument_count, &result_count);
-  bool given_up = tk_watch_leave(&worker->watch);
-  atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
+  bool given_up = leave(worker);
   if (fiber->hooked) {
     fiber->hooked = 0;
     if (!fiber->ended)
@@ -275,7 +297,7 @@ void tk_fiber_start(tk_fiber *fiber, tk_run_message *run) {
   fiber->log_seen = UINT64_MAX;
   fiber->limit_us = fiber->heartbeat_us = INT64_MAX;
   if (run->timeout_us || run->heartbeat_timeout_us) {
-    int64_t now_us = fiber->worker->now_us = tk_monotonic_us();
+    int64_t now_us = fiber->worker->now_us = tk_worker_now_us(fiber->worker);
     if (run->timeout_us) fiber->limit_us = now_us + run->timeout_us;
     if (run->heartbeat_timeout_us && run->attempt) fiber->heartbeat_us = now_us + run->heartbeat_timeout_us;
   }
@@ -305,7 +327,7 @@ static void take_traceback(tk_fiber *fiber) {
 
 static void start_asking(tk_fiber *fiber) {
   fiber->asking = true;
-  fiber->limit_us = tk_monotonic_us() + ASK_US;
+  fiber->limit_us = tk_worker_now_us(fiber->worker) + ASK_US;
   lua_pushcfunction(fiber->co, ask_main);
   lua_pushlightuserdata(fiber->co, fiber);
   switch_to(fiber, 1);
@@ -344,7 +366,7 @@ static void on_timer(tk_loop_timer *timer) { tk_fiber_wake((tk_fiber *)((char *)
 
 static void on_limit(tk_loop_timer *timer) {
   tk_fiber *fiber = (tk_fiber *)((char *)timer - offsetof(tk_fiber, limit_timer));
-  tk_fiber_end end = over_limit(fiber, tk_monotonic_us());
+  tk_fiber_end end = over_limit(fiber, tk_worker_now_us(fiber->worker));
   tk_fiber_end_now(fiber, end == TK_END_NONE ? TK_END_TIMEOUT : end);
 }
 
@@ -389,7 +411,7 @@ void tk_fiber_wake(tk_fiber *fiber) {
 }
 
 void tk_fiber_sleep(tk_fiber *fiber, int64_t duration_us) {
-  int64_t now_us = tk_monotonic_us();
+  int64_t now_us = tk_worker_now_us(fiber->worker);
   tk_loop_set(fiber->worker->loop, &fiber->timer, duration_us > INT64_MAX - now_us ? INT64_MAX - 1 : now_us + duration_us);
 }
 
@@ -422,8 +444,8 @@ void tk_fiber_cancel_log(tk_fiber *fiber) {
 
 void tk_fiber_heartbeat(tk_fiber *fiber) {
   if (fiber->heartbeat_us == INT64_MAX || fiber->exempt) return;
-  fiber->heartbeat_us = tk_monotonic_us() + fiber->run->heartbeat_timeout_us;
-  tk_watch_move(&fiber->worker->watch, own_limit(fiber));
+  fiber->heartbeat_us = tk_worker_now_us(fiber->worker) + fiber->run->heartbeat_timeout_us;
+  tk_watch_move(&fiber->worker->watch, real_limit(fiber->worker, own_limit(fiber)));
 }
 
 /* ---- Making ---- */

@@ -154,6 +154,7 @@ static void serve_rest(tk_worker *worker) {
 
 void tk_worker_serve(tk_worker *worker) {
   tk_err err;
+  if (worker->clock) return;   /* who moves it serves */
   if (worker->serves || tk_worker_follow(worker, worker->engine, &err)) return;
   worker->serves = true;
   tk_loop_set(worker->loop, &worker->serve_timer, tk_monotonic_us());
@@ -168,8 +169,7 @@ static void log_moved(tk_worker *worker) {
     if (worker->fibers[i]->wants_log) tk_fiber_wake(worker->fibers[i]);
 }
 
-static void on_messages(void *context) {
-  tk_worker *worker = context;
+void tk_worker_take_messages(tk_worker *worker) {
   atomic_store(&worker->watch.urged, false);
   for (tk_message *message = tk_port_drain(worker->port), *next; message; message = next) {
     next = message->next;
@@ -190,6 +190,7 @@ static void on_messages(void *context) {
   }
 }
 
+static void on_messages(void *context) { tk_worker_take_messages(context); }
 static void wake_loop(void *context) { tk_loop_wake(((tk_worker *)context)->loop); }
 void tk_worker_wake(tk_worker *worker) { wake_loop(worker); }
 
@@ -300,29 +301,34 @@ static void start_run(tk_worker *worker, tk_run_message *run) {
   tk_message_free(&run->message);
 }
 
+bool tk_worker_resume_next(tk_worker *worker) {
+  tk_fiber *fiber = worker->woken;
+  if (!fiber) return false;
+  worker->woken = fiber->next;
+  tk_fiber_resume(fiber);
+  return true;
+}
+
+bool tk_worker_start_next(tk_worker *worker) {
+  if (!worker->runs || worker->paused) return false;
+  start_run(worker, next_run(worker));
+  return true;
+}
+
 /* True: there is more to run at once. */
 static bool run_slice(tk_worker *worker) {
   worker->now_us = tk_monotonic_us();
-  for (int i = 0; i < SLICE_STEPS && !worker->given_up; i++) {
-    tk_fiber *fiber = worker->woken;
-    if (fiber) {
-      worker->woken = fiber->next;
-      tk_fiber_resume(fiber);
-    } else if (worker->runs && !worker->paused) {
-      start_run(worker, next_run(worker));
-    } else {
-      return false;
-    }
-  }
+  for (int i = 0; i < SLICE_STEPS && !worker->given_up; i++)
+    if (!tk_worker_resume_next(worker) && !tk_worker_start_next(worker)) return false;
   return true;
 }
 
 static void urge(void *context) { tk_watch_urge(&((tk_worker *)context)->watch); }
 
-static int attach(tk_worker *worker, tk_err *err) {
+int tk_worker_attach(tk_worker *worker, tk_err *err) {
   tk_worker_options options = {.port = worker->port, .concurrency = worker->settings->concurrency, .queues = worker->settings->queues,
     .queue_count = worker->settings->queue_count, .definitions = worker->code->definitions,
-    .definition_count = worker->code->definition_count, .urge = urge, .urge_context = worker,
+    .definition_count = worker->code->definition_count, .urge = worker->clock ? NULL : urge, .urge_context = worker,
     .until_idle = worker->settings->until_idle};
   return tk_engine_attach(worker->engine, &options, &worker->handle, err);
 }
@@ -334,7 +340,7 @@ static int loop(tk_worker *worker, tk_err *err) {
     if (worker->given_up) {
       come_back(worker);
       if (worker->retired) return 0;
-      int code = atomic_load(&worker->stop->wanted) ? 0 : attach(worker, err);
+      int code = atomic_load(&worker->stop->wanted) ? 0 : tk_worker_attach(worker, err);
       if (code) return code;
     }
     look_at_stop(worker);   /* before the engine hears what was given back: it would be claimed again */
@@ -358,8 +364,7 @@ static void settle_posted(tk_worker *worker) {
   tk_request_free(barrier);
 }
 
-/* What is left is closed, and requests that are under way are waited for. */
-static void leave(tk_worker *worker) {
+void tk_worker_leave(tk_worker *worker) {
   worker->paused = true;
   give_back_queued(worker);
   end_all(worker, TK_END_STOP);
@@ -368,14 +373,14 @@ static void leave(tk_worker *worker) {
   for (size_t i = 0; i < worker->followed_count; i++) tk_engine_unfollow(worker->followed[i], worker->port);
   if (worker->handle) tk_engine_detach(worker->engine, worker->handle);
   worker->handle = NULL;
-  on_messages(worker);
+  tk_worker_take_messages(worker);
   while (worker->replies) tk_loop_turn(worker->loop, true);
   if (!atomic_load(&worker->unflushed)) return;
   tk_worker_flush(worker);
   settle_posted(worker);
 }
 
-static int open_worker(tk_worker *worker, tk_err *err) {
+int tk_worker_open(tk_worker *worker, tk_err *err) {
   worker->registry = lua_topointer(worker->L, LUA_REGISTRYINDEX);
   worker->cap_timer.fire = on_cap;
   worker->watch_log_timer.fire = on_watch_log;
@@ -399,7 +404,7 @@ static int open_worker(tk_worker *worker, tk_err *err) {
   return 0;
 }
 
-static void close_worker(tk_worker *worker) {
+void tk_worker_close(tk_worker *worker) {
   if (worker->on_ready) worker->on_ready(worker, false);
   tk_watch_remove(&worker->watch);
   tk_loop_unset(worker->loop, &worker->cap_timer);
@@ -417,7 +422,7 @@ static void close_worker(tk_worker *worker) {
 
 int tk_worker_run(tk_worker *worker, tk_err *err) {
   tk_worker *outer = tk_worker_current();
-  int code = open_worker(worker, err);
+  int code = tk_worker_open(worker, err);
   if (code) return code;
   tk_worker_set_current(worker);
   if (worker->settings->cap_us != INT64_MAX) tk_loop_set(worker->loop, &worker->cap_timer, worker->settings->cap_us);
@@ -426,7 +431,7 @@ int tk_worker_run(tk_worker *worker, tk_err *err) {
   if (worker->has_task || worker->begin || worker->watch_log) code = tk_worker_follow(worker, worker->engine, err);
   bool more;
   if (!code && serve(worker, &more)) tk_worker_serve(worker);
-  if (!code) code = attach(worker, err);
+  if (!code) code = tk_worker_attach(worker, err);
   if (!code && worker->begin) {
     code = worker->begin(worker->begin_context, &worker->task, err);
     worker->has_task = true;
@@ -435,10 +440,10 @@ int tk_worker_run(tk_worker *worker, tk_err *err) {
     check_task(worker);
     code = loop(worker, err);
   }
-  leave(worker);
+  tk_worker_leave(worker);
   serve_rest(worker);
   if (worker->watch_log) worker->watch_log(worker->watch_log_context);
-  close_worker(worker);
+  tk_worker_close(worker);
   tk_worker_set_current(outer);
   return code;
 }

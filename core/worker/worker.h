@@ -83,6 +83,8 @@ struct tk_worker {
   tk_engine **followed;              /* engines whose log it follows; owns the array */
   size_t followed_count;
   size_t log_waiting;                /* fibers with wants_log */
+  const tk_clock *clock;             /* moved by hand (driven.h); NULL: time goes by itself */
+  int64_t entered_us;                /* with such a clock: monotonic time when it last entered Lua */
   tk_loop_timer cap_timer, stop_timer;
   bool stop_seen;
 };
@@ -93,12 +95,25 @@ void tk_worker_set_current(tk_worker *worker);
 /* Works until stopped: 0, or an error (attach refused, the store failed). Must not be called from inside a step. */
 int tk_worker_run(tk_worker *worker, tk_err *err);
 void tk_worker_wake(tk_worker *worker);
+static inline int64_t tk_worker_now_us(const tk_worker *worker) {
+  return worker->clock ? tk_clock_now_us(worker->clock) : tk_monotonic_us();
+}
 
 /* Follows the engine's log, so that log_count moves. Idempotent. */
 int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err);
 
 /* From now on the state's subscriptions are served after each change of the log. */
 void tk_worker_serve(tk_worker *worker);
+
+/* ---- The parts of tk_worker_run, for who runs a worker by hand (driven.c) ---- */
+int tk_worker_open(tk_worker *worker, tk_err *err);
+void tk_worker_close(tk_worker *worker);
+int tk_worker_attach(tk_worker *worker, tk_err *err);
+/* What is left is ended and given back; requests that are under way are waited for. */
+void tk_worker_leave(tk_worker *worker);
+void tk_worker_take_messages(tk_worker *worker);
+bool tk_worker_resume_next(tk_worker *worker);     /* a step that waited goes on; false: there is none */
+bool tk_worker_start_next(tk_worker *worker);      /* the same for one that has not started */
 
 /* ---- Outcomes (outcome.c) ---- */
 /* An event about the attempt, to be filled with data of the arena before tk_worker_event_end (nothing in between may raise); posted with

@@ -41,6 +41,16 @@ local function app_of(engine)
   return app
 end
 
+client.App = App
+
+--- Makes an engine's app one of another class, which inherits from client.App: for tests.
+-- @param engine
+-- @tab class a metatable
+-- @return the app
+function client.adopt(engine, class)
+  return setmetatable(app_of(engine), class)
+end
+
 -- ---- Opening ----
 
 local DURABILITIES = { sync = true, relaxed = true }

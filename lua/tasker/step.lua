@@ -21,6 +21,8 @@ local rules = vetoes.rules
 
 -- engine -> definition number -> plan, or a function that makes it when it is first needed.
 local bound = setmetatable({}, { __mode = "k" })
+-- engine -> what makes another plan of each: tests look in there.
+local interceptors = setmetatable({}, { __mode = "k" })
 
 --- Tells which code runs the steps of a definition in a store.
 -- @param engine
@@ -32,7 +34,31 @@ function step.bind(engine, number, plan)
     plans = {}
     bound[engine] = plans
   end
+  local intercept = interceptors[engine]
+  if intercept and type(plan) == "function" then
+    local make = plan
+    plan = function()
+      local made, why = make()
+      return made and intercept(made), why
+    end
+  elseif intercept then
+    plan = intercept(plan)
+  end
   plans[number] = plan
+end
+
+--- From now on plans bound in a store are what `intercept` makes of them.
+-- @param engine
+-- @func intercept gets a plan, returns one
+function step.intercept(engine, intercept)
+  interceptors[engine] = intercept
+end
+
+--- Another engine on the same store runs the same code.
+-- @param engine the one that has it
+-- @param other
+function step.share(engine, other)
+  bound[other] = bound[engine]
 end
 
 -- The plan of a run, made if need be; or nil and why there is none.

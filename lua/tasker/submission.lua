@@ -149,7 +149,7 @@ local function encode_annotations(annotations)
   return list
 end
 
-local function add_options(entry, plan, options)
+local function add_options(entry, plan, options, engine)
   local err
   entry.initiator, entry.source_system, entry.reason = options.initiator, options.source_system, options.reason
   entry.priority, entry.queue = math.tointeger(options.priority) or plan.priority, options.queue or plan.queue
@@ -168,7 +168,7 @@ local function add_options(entry, plan, options)
   end
   entry.requested_at, entry.run_at = time.seconds(options.requested_at), time.seconds(options.run_at)
   if options.delay then
-    entry.run_at = core.now() + options.delay
+    entry.run_at = engine:now() + options.delay
   end
   if options.annotations then
     entry.annotations, err = encode_annotations(options.annotations)
@@ -251,7 +251,7 @@ function submission.build(app, reference, context, options, what, level)
   end
   local entry = { definition = plan.number, context = text, priority = plan.priority, queue = plan.queue }
   if options then
-    ok, err = add_options(entry, plan, options)
+    ok, err = add_options(entry, plan, options, app.engine)
     if not ok then
       return nil, err
     end

@@ -1,0 +1,66 @@
+--- Tests of workflows: `local testing = require "tasker.testing"`.
+-- @module tasker.testing
+
+local check = require "tasker.check"
+local test_app = require "tasker.testing.app"
+local time = require "tasker.time"
+
+local testing = {}
+
+-- Where the clock stands unless a test says otherwise: the same everywhere and always.
+local DEFAULT_CLOCK = "2026-01-01T00:00:00Z"
+
+-- The app opened last, which the module's functions are about.
+local current
+
+local OPEN_OPTIONS = {
+  clock = { "string|number", time.not_time },
+  seed = { "number", check.not_integer(math.mininteger, math.maxinteger) },
+}
+
+--- Opens an empty store in memory, with a clock that only drain and advance move. What stood in for steps before ends.
+-- @tab[opt] options `clock` (RFC 3339 or seconds since the epoch), `seed` (an integer)
+-- @return the app, or nil
+-- @return err `invalid`
+function testing.open(options)
+  check.type(options, "table|nil", "testing.open: options", 2)
+  options = options or {}
+  local ok, err = check.options(options, OPEN_OPTIONS, "testing.open: option", 2)
+  if not ok then
+    return nil, err
+  end
+  local opened
+  opened, err = test_app.open(time.seconds(options.clock or DEFAULT_CLOCK), math.tointeger(options.seed) or 1)
+  if not opened then
+    return nil, err
+  end
+  if current and current.engine then
+    current:retire()
+  end
+  current = opened
+  return opened
+end
+
+local function the_app(what)
+  if not current or not current.engine then
+    error(("testing.%s: no app is open: testing.open opens one"):format(what), 3)
+  end
+  return current
+end
+
+--- As app:stub, of the app opened last.
+function testing.stub(handler, step, value)
+  the_app("stub").doubles:stub(handler, step, value, 2)
+end
+
+--- As app:fail, of the app opened last.
+function testing.fail(handler, step, options)
+  return the_app("fail").doubles:fail(handler, step, options, 2)
+end
+
+--- As app:calls, of the app opened last.
+function testing.calls(handler, step)
+  return the_app("calls").doubles:list(handler, step, 2)
+end
+
+return testing
