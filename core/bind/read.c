@@ -140,6 +140,23 @@ static int engine_events(lua_State *L) {
   return 2;
 }
 
+static int engine_count_events(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  uint64_t kinds = kinds_arg(L, 3), count;
+  lua_Integer after = luaL_optinteger(L, 2, 0);
+  if (tk_view_count_events(engine, kinds, after < 0 ? 0 : (uint64_t)after, &count, &err)) return tk_return_error(L, &err);
+  lua_pushinteger(L, (lua_Integer)count);
+  return 1;
+}
+
+static int engine_consumers(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  tk_slice name;
+  name.data = luaL_optlstring(L, 2, "", &name.size);
+  tk_state *state = tk_state_scratch(L);
+  return return_json(L, tk_view_consumers(engine, name, &state->buf, &err), state, &err);
+}
+
 static int engine_handlers(lua_State *L) {
   ENGINE_OR_RETURN(L, engine);
   tk_state *state = tk_state_scratch(L);
@@ -396,7 +413,8 @@ static int engine_backup(lua_State *L) {
 }
 
 const luaL_Reg tk_read_methods[] = {{"task", engine_task}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
-  {"count", engine_count}, {"events", engine_events}, {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
+  {"count", engine_count}, {"events", engine_events}, {"count_events", engine_count_events}, {"consumers", engine_consumers},
+  {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
   {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"definition", engine_definition},
   {"find_definition", engine_find_definition}, {"definitions", engine_definitions}, {"generation", engine_generation},
   {"last_seq", engine_last_seq}, {"source", engine_source}, {"check", engine_check}, {"backup", engine_backup}, {NULL, NULL}};

@@ -163,6 +163,29 @@ static int engine_event(lua_State *L) {
   return tk_engine_await(L, engine, box, push_true);
 }
 
+/* engine:consumer("open" | "ack" | "rewind" | "delete", name, {events = JSON, seq = n}) */
+static int engine_consumer(lua_State *L) {
+  static const char *const names[] = {"open", "ack", "rewind", "delete", NULL};   /* in the order of TK_CONSUMER_OPEN ... */
+  tk_err err;
+  tk_engine *engine = tk_check_writer(L, 1, &err);
+  int operation = luaL_checkoption(L, 2, NULL, names);
+  tk_slice name;
+  name.data = luaL_checklstring(L, 3, &name.size);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  luaL_argcheck(L, name.size > 0 && name.size <= TK_LIMIT_NAME, 3, "a name expected");
+  lua_settop(L, 4);
+  if (!engine) return tk_return_error(L, &err);
+  tk_box *box = tk_box_push(L, (void (*)(void *))tk_request_free);
+  tk_request *request = box->ptr = tk_request_new(TK_REQ_CONSUMER, 0);
+  int64_t now_us = tk_engine_now_us(engine);
+  request->operation = (uint8_t)operation;
+  request->consumer = (tk_consumer){.name = tk_arena_copy(&request->arena, name), .created_at_us = now_us};
+  request->consumer.events = arena_field(L, 4, "events", &request->arena);
+  request->consumer.seq = (uint64_t)tk_field_integer(L, 4, "seq", 0);
+  if (operation != TK_CONSUMER_OPEN) request->consumer.moved_at_us = now_us;
+  return tk_engine_await(L, engine, box, push_true);
+}
+
 /* ---- From inside a step ---- */
 
 /* An event about the attempt of the run table at `t`, to be filled and ended (tk_worker_event_end). */
@@ -218,5 +241,6 @@ static int engine_log_step(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event}, {"heartbeat", engine_heartbeat},
+const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event},
+  {"consumer", engine_consumer}, {"heartbeat", engine_heartbeat},
   {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {NULL, NULL}};

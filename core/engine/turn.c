@@ -371,8 +371,10 @@ static int load(turn *t, const tk_plan *plan, tk_err *err) {
   return TK_OK;
 }
 
-static void define(tk_engine *e, tk_request *r) {
-  r->code = tk_store_define(e->store, &r->definition, r->source, &r->number, &r->err);
+/* What is a commit of its own. */
+static void commit_alone(tk_engine *e, tk_request *r) {
+  if (r->type == TK_REQ_DEFINE) r->code = tk_store_define(e->store, &r->definition, r->source, &r->number, &r->err);
+  else r->code = tk_store_consumer(e->store, r->operation, &r->consumer, &r->err);
   tk_engine_reply(r);
 }
 
@@ -390,8 +392,8 @@ bool tk_engine_turn(tk_engine *e) {
   uint8_t first = tk_engine_peek_inbox(e);
   bool due = e->workers && e->next_timer_us <= tk_clock_now_us(&e->clock);
   if (!first && !e->again && !due) return false;
-  if (first == TK_REQ_DEFINE) {
-    define(e, tk_engine_take_inbox(e));
+  if (first && first != TK_REQ_EVENTS) {
+    commit_alone(e, tk_engine_take_inbox(e));
     return true;
   }
   int code = tk_store_begin(e->store, &err);

@@ -27,6 +27,11 @@ int tk_view_events(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_i
 /* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool}]:
  * the current content of each version. */
 int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
+/* Durable consumers, [{"name","events":[patterns]|null,"seq","created_at","moved_at"}]; with a name only that one, as an object.
+ * TK_E_NOT_FOUND. */
+int tk_view_consumers(tk_engine *engine, tk_slice name, tk_buf *out, tk_err *err);
+/* How many events of these kinds (bits; 0: all) have a seq > after. */
+int tk_view_count_events(tk_engine *engine, uint64_t kinds, uint64_t after, uint64_t *count, tk_err *err);
 int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err);      /* section 10, CLI: stats --json */
 typedef struct tk_approval_filter {
   tk_slice by;                    /* it is this person's turn; empty: anybody's */

@@ -251,6 +251,13 @@ static void check_notice(tk_check *c, tk_slice key, tk_slice record) {
   if (!tk_read_notice(key, record, &notice)) tk_check_say(c, "a notice to a process is damaged");
 }
 
+static void check_consumer(tk_check *c, tk_slice key, tk_slice record) {
+  tk_consumer consumer;
+  if (!tk_read_consumer(key, record, &consumer)) tk_check_say(c, "a consumer is damaged");
+  else if (consumer.seq >= c->meta.next_seq)
+    tk_check_say(c, "consumer '%.*s' has seen event %llu, which is not there", (int)key.size, key.data, NO(consumer.seq));
+}
+
 /* ---- What points to tasks ---- */
 
 static bool task_there(tk_check *c, uint64_t task_no) {
@@ -358,6 +365,7 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_IDENTITY, check_identity);
   walk(c, TK_TABLE_ANNOTATIONS, check_annotation);
   walk(c, TK_TABLE_APPROVALS, check_approval);
+  walk(c, TK_TABLE_CONSUMERS, check_consumer);
   check_counters(c);
 }
 

@@ -9,6 +9,7 @@
 #define VERSION_ANNOTATION 1
 #define VERSION_DEFINITION 1
 #define VERSION_PROCESS 1
+#define VERSION_CONSUMER 1
 
 #define NUMBER_ROOM 16
 #define ANNOTATION_NAME_KEPT 64   /* bytes of a name that its key holds as they are */
@@ -346,5 +347,26 @@ bool tk_read_process(tk_slice key, tk_slice record, tk_process *out) {
   if (pid < INT32_MIN || pid > INT32_MAX) r.bad = true;
   out->pid = (int32_t)pid;
   out->since_us = tk_read_svarint(&r);
+  return tk_frame_done(&r);
+}
+
+tk_slice tk_write_consumer(tk_buf *buf, tk_slice key, const tk_consumer *consumer) {
+  tk_frame_begin(buf, VERSION_CONSUMER, 0);
+  tk_buf_varint(buf, consumer->seq);
+  tk_buf_svarint(buf, consumer->created_at_us);
+  tk_buf_svarint(buf, consumer->moved_at_us);
+  tk_buf_bytes(buf, consumer->events);
+  return tk_frame_end(buf, key);
+}
+
+bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out) {
+  tk_reader r;
+  memset(out, 0, sizeof *out);
+  if (!key.size || !tk_frame_open(key, record, VERSION_CONSUMER, &r)) return false;
+  out->name = key;
+  out->seq = tk_read_varint(&r);
+  out->created_at_us = tk_read_svarint(&r);
+  out->moved_at_us = tk_read_svarint(&r);
+  out->events = tk_read_bytes(&r);
   return tk_frame_done(&r);
 }

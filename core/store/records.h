@@ -17,7 +17,7 @@
  *   annotations      tk_key_annotation -> name, JSON        names        number u32 -> text; name_numbers: text -> number
  *   definitions      number u32 -> definition               definition_hashes   hash[32] -> number
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
- *   processes        number u32 -> process
+ *   processes        number u32 -> process                 consumers    name -> how far it read the log
  *
  * How to change a record: (1) give it the next version number in records.c (VERSION_*); (2) keep the old reader as a branch
  * on the version, translating into today's struct; writers write the new version only; (3) add the old bytes as a fixture to
@@ -87,6 +87,7 @@ tk_slice tk_write_annotation(tk_buf *buf, tk_slice key, const tk_annotation *ann
 tk_slice tk_write_approval(tk_buf *buf, tk_slice key, const tk_approval *approval);
 tk_slice tk_write_definition(tk_buf *buf, tk_slice key, const tk_definition *definition);
 tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
+tk_slice tk_write_consumer(tk_buf *buf, tk_slice key, const tk_consumer *consumer);
 
 /* ---- Reading: false when damaged; slices borrow the record ---- */
 bool tk_read_meta(tk_slice key, tk_slice record, tk_meta_record *out);
@@ -122,5 +123,6 @@ bool tk_read_annotation(tk_slice key, tk_slice record, tk_annotation *out);
 bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approval *out);   /* lists in the arena */
 bool tk_read_definition(tk_slice key, tk_slice record, tk_definition *out);
 bool tk_read_process(tk_slice key, tk_slice record, tk_process *out);
+bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out);
 
 #endif

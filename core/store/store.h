@@ -108,6 +108,17 @@ typedef struct tk_definition {
 /* Stores it unless the hash is known; makes it the current one of its ns/name@version. *number: its number either way. */
 int tk_store_define(tk_store *store, const tk_definition *definition, tk_slice source, uint32_t *number, tk_err *err);
 
+/* ---- Consumers (each change its own small commit, made by the engine's thread) ---- */
+typedef struct tk_consumer {
+  tk_slice name;
+  tk_slice events;                /* a JSON array of patterns; empty: all (OPEN of one that is there: as they are) */
+  uint64_t seq;                   /* of the last event it is done with */
+  int64_t created_at_us, moved_at_us;
+} tk_consumer;
+enum { TK_CONSUMER_OPEN, TK_CONSUMER_ACK, TK_CONSUMER_REWIND, TK_CONSUMER_DELETE };
+/* OPEN makes it where it is not there; an ACK never goes back. TK_E_NOT_FOUND; TK_E_INVALID for a seq that is not there yet. */
+int tk_store_consumer(tk_store *store, uint8_t operation, const tk_consumer *consumer, tk_err *err);
+
 /* ---- Processes ---- */
 typedef struct tk_process { uint32_t number; uint8_t incarnation[16]; int32_t pid; int64_t since_us; } tk_process;
 /* In: incarnation, pid, since; out: number (never used again). */
@@ -172,6 +183,9 @@ int tk_snap_each_ready(tk_snap *snap, bool (*visit)(void *context, const tk_read
 int tk_snap_each_timer(tk_snap *snap, bool (*visit)(void *context, const tk_timer *timer), void *context, tk_err *err);
 bool tk_snap_inbox_empty(tk_snap *snap);
 int tk_snap_each_process(tk_snap *snap, bool (*visit)(void *context, const tk_process *process), void *context, tk_err *err);
+
+int tk_snap_consumer(tk_snap *snap, tk_slice name, tk_consumer *out, tk_err *err);   /* borrowed until close; TK_E_NOT_FOUND */
+int tk_snap_each_consumer(tk_snap *snap, bool (*visit)(void *context, const tk_consumer *consumer), void *context, tk_err *err);
 
 /* Frees the reader slots of processes that died while reading. */
 int tk_store_housekeep(tk_store *store, tk_err *err);

@@ -4,6 +4,7 @@
 local core = require "tasker.core"
 local approval = require "tasker.approval"
 local check = require "tasker.check"
+local consumers = require "tasker.consumers"
 local errors = require "tasker.errors"
 local loader = require "tasker.loader"
 local operations = require "tasker.operations"
@@ -27,6 +28,7 @@ end
 
 operations.install(App)
 approval.install(App)
+consumers.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })

@@ -75,6 +75,8 @@ static world *rich_world(const char *kind) {
   memset(d.source, 9, 32);
   if (tk_store_define(w->store, &d, tk_slice_str("return 1"), &number, &w->err)) abort();
   tk_buf_free(&bytes);
+  tk_consumer consumer = {.name = tk_slice_str("billing"), .events = tk_slice_str("[\"task.*\"]"), .seq = 3};
+  if (tk_store_consumer(w->store, TK_CONSUMER_OPEN, &consumer, &w->err)) abort();
   return w;
 }
 
@@ -169,7 +171,8 @@ TEST_BOTH(a_cut_record_is_found_in_every_table) {
 }
 
 TEST_BOTH(a_missing_record_is_found_where_something_leads_to_it) {
-  static const tk_table alone[] = {TK_TABLE_NOTICES, TK_TABLE_IDENTITY, TK_TABLE_ANNOTATIONS};   /* nothing knows of these */
+  /* Nothing knows of these. */
+  static const tk_table alone[] = {TK_TABLE_NOTICES, TK_TABLE_IDENTITY, TK_TABLE_ANNOTATIONS, TK_TABLE_CONSUMERS};
   world *w = rich_world(kind);
   kept_record record = {0};
   for (int table = 0; table < TK_TABLE_COUNT; table++) {

@@ -184,12 +184,13 @@ enum {
   F_DEFINITION,
   F_PROCESS,
   F_APPROVAL,
+  F_CONSUMER,
   F_COUNT
 };
 static const char *const fixture_names[F_COUNT] = {"meta",   "number",   "bytes",      "task",       "chunk",
                                                    "info",   "log",      "ready",      "inbox",      "claims",
                                                    "notice", "identity", "annotation", "definition", "process",
-                                                   "approval"};
+                                                   "approval", "consumer"};
 
 static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
@@ -209,6 +210,10 @@ static tk_key fixture_key(int kind) {
     }
     default: return tk_key_u64(77);
   }
+}
+
+static tk_consumer sample_consumer(void) {
+  return (tk_consumer){.seq = 1234, .created_at_us = EPOCH_US, .moved_at_us = EPOCH_US + 5, .events = text("[\"task.*\"]")};
 }
 
 static const tk_claim sample_claims[] = {{77, 0, 1}, {1000000, 9999, 0}};
@@ -250,6 +255,7 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_ANNOTATION: { tk_annotation a = {77, text("color"), text("\"red\"")}; return tk_write_annotation(buf, key, &a); }
     case F_APPROVAL: { tk_approval a = sample_approval(); return tk_write_approval(buf, key, &a); }
     case F_DEFINITION: { tk_definition d = sample_definition(); return tk_write_definition(buf, key, &d); }
+    case F_CONSUMER: { tk_consumer c = sample_consumer(); return tk_write_consumer(buf, key, &c); }
     default: { tk_process p = {3, {1, 2, 3}, 4242, EPOCH_US}; return tk_write_process(buf, key, &p); }
   }
 }
@@ -341,6 +347,7 @@ static bool fixture_reads_back(int kind, tk_slice record) {
   tk_identity_row row;
   tk_annotation a;
   tk_process p;
+  tk_consumer consumer;
   tk_notice n;
   tk_ready ready;
   uint64_t number;
@@ -369,6 +376,9 @@ static bool fixture_reads_back(int kind, tk_slice record) {
              memcmp(d.source, ed.source, 32) == 0 && same_text(d.ns, ed.ns) && same_text(d.name, ed.name) &&
              same_text(d.version, ed.version) && same_text(d.graph, ed.graph) && same_text(d.json, ed.json) &&
              d.created_at_us == EPOCH_US;
+    case F_CONSUMER:
+      return tk_read_consumer(key, record, &consumer) && consumer.seq == 1234 && consumer.created_at_us == EPOCH_US &&
+             consumer.moved_at_us == EPOCH_US + 5 && same_text(consumer.events, sample_consumer().events);
     default:
       return tk_read_process(key, record, &p) && p.number == 3 && p.incarnation[2] == 3 && p.pid == 4242 &&
              p.since_us == EPOCH_US;
@@ -424,6 +434,8 @@ static const struct { int kind; const char *hex; } fixtures[] = {
    "014f11658302035a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a03657665808082e288d2a306c88182e2"
    "88d2a306020103616e6e0003626f6202018a8082e288d2a30603616e6e00077b2261223a317d048c8082e288d2a3060365766503626f62"
    "0001f88082e288d2a306020103616e6e0003626f62"},
+  {F_CONSUMER,
+   "0197b5d584d209808082e288d2a3068a8082e288d2a3060a5b227461736b2e2a225d"},
 };
 
 TEST(records_of_every_version_are_read) {

@@ -60,6 +60,7 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
   tk_approval approval;
   tk_arena arena = {0};
   tk_process process;
+  tk_consumer consumer;
   tk_ready ready;
   tk_timer timer;
   tk_slice bytes;
@@ -85,6 +86,7 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
       if (tk_read_approval(key, record, &arena, &approval) && approval.vote_count) touch(approval.votes[approval.vote_count - 1].by);
       tk_arena_free(&arena);
       break;
+    case 12: if (tk_read_consumer(key, record, &consumer)) touch(consumer.events); break;
     case 10: if (tk_read_slice(key, record, &bytes)) touch(bytes); break;
     default: tk_read_number(key, record, &number); break;
   }
@@ -95,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const uint8_t key_sizes[] = {1, 4, 8, 12, 16, 20, 24, 32};
   static const uint8_t key_bytes[TK_KEY_MAX] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3};
   if (size < 3 || size + TK_FRAME_SIZE > sizeof copy) return 0;
-  uint8_t kind = data[0] % 16;
+  uint8_t kind = data[0] % 17;
   tk_slice key = tk_slice_of(key_bytes, key_sizes[data[1] % sizeof key_sizes]);
   size_t body = size - 3;
   uint8_t *record_bytes = copy + sizeof copy - TK_FRAME_SIZE - body;   /* at the end of memory that may be read */
@@ -107,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (kind == 15) read_log(key, record);
   else if (kind == 14) read_claims(key, record);
   else if (kind == 13) read_info(key, record);
-  else if (kind == 12) read_task(key, record);
+  else if (kind == 16) read_task(key, record);
   else read_rest(kind, key, record);
   return 0;
 }
