@@ -9,7 +9,6 @@ const char *tk_table_name(tk_table table) {
       "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "claims", "notices", "identity",
       "annotations", "signals", "approvals", "names", "name_numbers", "definitions", "definition_hashes", "definition_current", "sources",
       "processes", "consumers"};
-
   return names[table];
 }
 
