@@ -10,7 +10,7 @@
 #define INDENT_MAX 16
 #define SCRATCH_KEEP ((size_t)64 * 1024)
 
-static const char null_key, marker_key, scratch_key; /* of the registry */
+static const char null_key, marker_key, object_key, scratch_key; /* of the registry */
 
 static int null_tostring(lua_State *L) {
   lua_pushliteral(L, "null");
@@ -31,15 +31,18 @@ void tk_json_push_null(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
 }
 
-void tk_json_push_array_marker(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &marker_key) == LUA_TTABLE) return;
+static void push_marker(lua_State *L, const void *key, const char *name) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "tasker.array");
+  lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &marker_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
+
+void tk_json_push_array_marker(lua_State *L) { push_marker(L, &marker_key, "tasker.array"); }
+void tk_json_push_object_marker(lua_State *L) { push_marker(L, &object_key, "tasker.object"); }
 
 static const void *registered(lua_State *L, const void *key) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, key);
@@ -68,7 +71,7 @@ static bool check_bool(lua_State *L, const char *name) {
 
 /* The option whose name is below its value on the stack. */
 static void read_option(lua_State *L, tk_json_options *opt) {
-  static const char *const names[] = {"indent", "canonical", "max_depth", "max_size", "list", NULL};
+  static const char *const names[] = {"indent", "canonical", "max_depth", "max_size", "list", "unmarked", NULL};
   if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "option names must be strings, not a %s", luaL_typename(L, -2));
   const char *name = lua_tostring(L, -2);
   int which = 0;
@@ -79,6 +82,7 @@ static void read_option(lua_State *L, tk_json_options *opt) {
     case 2: opt->max_depth = (int)check_range(L, name, TK_JSON_DEPTH); return;
     case 3: opt->max_size = (size_t)check_range(L, name, (lua_Integer)TK_JSON_SIZE); return;
     case 4: opt->list_expected = check_bool(L, name); return;
+    case 5: opt->unmarked = check_bool(L, name); return;
     default: luaL_error(L, "unknown option '%s'", name);
   }
 }
@@ -128,19 +132,19 @@ static int json_encode(lua_State *L) {
   return rc == 0 ? 1 : tk_return_error(L, &err);
 }
 
-/* decode(text [, {max_depth}]) -> value | nil, err */
+/* decode(text [, {max_depth, unmarked}]) -> value | nil, err */
 static int json_decode(lua_State *L) {
   tk_err err;
   tk_slice text;
   luaL_checktype(L, 1, LUA_TSTRING);
   text.data = lua_tolstring(L, 1, &text.size);
   tk_json_options opt = check_options(L, 2);
-  return tk_json_decode(L, text, opt.max_depth, &err) == 0 ? 1 : tk_return_error(L, &err);
+  return tk_json_decode_by(L, text, &opt, &err) == 0 ? 1 : tk_return_error(L, &err);
 }
 
-static bool is_marked(lua_State *L, int arg) {
+static bool is_marked(lua_State *L, int arg, void (*push_mark)(lua_State *)) {
   if (!lua_getmetatable(L, arg)) return false;
-  tk_json_push_array_marker(L);
+  push_mark(L);
   bool marked = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return marked;
@@ -154,8 +158,9 @@ static int json_array(lua_State *L) {
     lua_replace(L, 1);
   }
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (is_marked(L, 1)) return 1;
-  if (lua_getmetatable(L, 1)) return luaL_argerror(L, 1, "the table has a metatable already");
+  if (is_marked(L, 1, tk_json_push_array_marker)) return 1;
+  if (!is_marked(L, 1, tk_json_push_object_marker) && lua_getmetatable(L, 1))
+    return luaL_argerror(L, 1, "the table has a metatable already");
   tk_json_push_array_marker(L);
   lua_setmetatable(L, 1);
   return 1;
@@ -165,7 +170,7 @@ static int json_array(lua_State *L) {
 static int json_is_array(lua_State *L) {
   luaL_checkany(L, 1);
   bool table = lua_istable(L, 1);
-  lua_pushboolean(L, table && (is_marked(L, 1) || lua_rawgeti(L, 1, 1) != LUA_TNIL));
+  lua_pushboolean(L, table && (is_marked(L, 1, tk_json_push_array_marker) || lua_rawgeti(L, 1, 1) != LUA_TNIL));
   return 1;
 }
 

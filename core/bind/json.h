@@ -20,6 +20,7 @@ typedef struct tk_json_options {
   int max_depth;       /* levels of nesting */
   size_t max_size;     /* of the text */
   bool list_expected;  /* an empty table at the top is [] */
+  bool unmarked;       /* of decoding: an empty object bears no mark either */
 } tk_json_options;
 
 /* Appends the value at `idx` to `out`; nil is null. `opt` may be NULL. 0, or TK_E_INVALID with the place in message and details
@@ -29,10 +30,14 @@ int tk_json_encode(lua_State *L, int idx, tk_buf *out, const tk_json_options *op
 /* Pushes the value of `text`; of equal keys the last counts. 0, or TK_E_INVALID with the position (see tk_json_check) and nothing
  * pushed. Raises only when Lua is out of memory. max_depth 0: TK_JSON_DEPTH. */
 int tk_json_decode(lua_State *L, tk_slice text, int max_depth, tk_err *err);
+/* The same by options, of which max_depth and unmarked count. */
+int tk_json_decode_by(lua_State *L, tk_slice text, const tk_json_options *opt, tk_err *err);
 
-/* Push what stands for null, and the metatable that marks arrays; both are made when first asked for. */
+/* Push what stands for null, the metatable that marks arrays, and the one that decoding gives to empty objects, which says only
+ * that they are no empty arrays; each is made when first asked for. */
 void tk_json_push_null(lua_State *L);
 void tk_json_push_array_marker(lua_State *L);
+void tk_json_push_object_marker(lua_State *L);
 /* What the two are in this state, without pushing, to compare lua_touserdata and lua_topointer with; NULL before they were
  * made. Never raise. */
 const void *tk_json_null_value(lua_State *L);

@@ -27,6 +27,7 @@ typedef struct decoder {
   tk_json_scan scan;
   level top;
   int depth, max_depth;
+  bool unmarked;
   char fault[64];
 } decoder;
 
@@ -96,9 +97,13 @@ static bool open_level(decoder *d, bool object) {
 /* Leaves the finished table on top, where the level around it takes it as a value. */
 static void close_level(decoder *d) {
   lua_State *L = d->L;
+  bool empty = !d->top.made && d->top.pending == 0;
   if (!d->top.made) flush(d);
   if (!d->top.object) {
     tk_json_push_array_marker(L);
+    lua_setmetatable(L, -2);
+  } else if (empty && !d->unmarked) {
+    tk_json_push_object_marker(L);
     lua_setmetatable(L, -2);
   }
   level around = unpack(lua_tointeger(L, -2));
@@ -202,9 +207,13 @@ static bool read_after(decoder *d, bool *more) {
 }
 
 int tk_json_decode(lua_State *L, tk_slice text, int max_depth, tk_err *err) {
+  return tk_json_decode_by(L, text, &(tk_json_options){.max_depth = max_depth}, err);
+}
+
+int tk_json_decode_by(lua_State *L, tk_slice text, const tk_json_options *opt, tk_err *err) {
   if (!text.data) text.data = "";
   if (text.size > TK_JSON_SIZE) return tk_err_set(err, TK_E_INVALID, "JSON of more than %zu bytes", TK_JSON_SIZE);
-  decoder d = {.L = L, .max_depth = max_depth > 0 ? max_depth : TK_JSON_DEPTH};
+  decoder d = {.L = L, .max_depth = opt->max_depth > 0 ? opt->max_depth : TK_JSON_DEPTH, .unmarked = opt->unmarked};
   d.scan = (tk_json_scan){text.data, text.data + text.size, ""};
   int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, "JSON");

@@ -1,5 +1,6 @@
-/* Patterns as ECMA-262 means them, near enough, by PCRE2. The library is loaded when the first pattern is compiled: most programs have
- * none. Its few functions and numbers used here are part of its stable interface. Thread: the one that runs the state. */
+/* Patterns by PCRE2, as tasker.schema.pattern writes those of ECMA-262. The library is loaded when the first pattern is compiled:
+ * most programs have none. Its few functions and numbers used here are part of its stable interface. Thread: the one that runs
+ * the state. */
 #include "bind/regex.h"
 
 #include <dlfcn.h>
@@ -19,7 +20,6 @@
 
 enum {
   ALLOW_EMPTY_CLASS = 0x1u,    /* [] matches nothing */
-  ALT_BSUX = 0x2u,             /* \u0041 and \x41 as in ECMA-262 */
   DOLLAR_ENDONLY = 0x10u,      /* $ is the very end */
   MATCH_UNSET_BACKREF = 0x200u,
   UTF = 0x80000u,
@@ -137,7 +137,7 @@ int tk_bind_regex(lua_State *L) {
   matcher *m = push_matcher(L);
   int number = 0;
   m->code = pcre.compile((const unsigned char *)pattern, size,
-                         ALLOW_EMPTY_CLASS | ALT_BSUX | DOLLAR_ENDONLY | MATCH_UNSET_BACKREF | UTF | NEVER_BACKSLASH_C, &number,
+                         ALLOW_EMPTY_CLASS | DOLLAR_ENDONLY | MATCH_UNSET_BACKREF | UTF | NEVER_BACKSLASH_C, &number,
                          &offset, pcre.compile_context);
   if (!m->code) {
     unsigned char text[256] = "unknown error";

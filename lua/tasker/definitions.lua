@@ -109,8 +109,11 @@ local function plan_of_handler(self, number)
   }
 end
 
+local UNMARKED = { unmarked = true }
+
 local function plan_of_stored(stored)
-  local described = assert(core.json.decode(stored.json))
+  -- Empty lists of a schema given in Lua were written as `{}`.
+  local described = assert(core.json.decode(stored.json, UNMARKED))
   local validator, err
   if described.context_schema then
     validator, err = schema.compile(described.context_schema)

@@ -9,6 +9,7 @@ local cron = require "tasker.cron"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local registry = require "tasker.registry"
+local schema = require "tasker.schema"
 local step_handlers = require "tasker.step_handlers"
 local subscriptions = require "tasker.subscriptions"
 local time = require "tasker.time"
@@ -61,6 +62,9 @@ tasker.json = core.json
 tasker.array = core.json.array
 --- JSON null.
 tasker.null = core.json.null
+
+--- JSON Schema: `compile(schema, {draft, formats, loader, strict})`.
+tasker.schema = { compile = schema.compile }
 
 tasker.permanent = errors.permanent
 tasker.retry_after = errors.retry_after

@@ -14,8 +14,6 @@ local vetoes = require "tasker.vetoes"
 
 local submission = {}
 
-local json = core.json
-
 local MOST_ANNOTATIONS, MOST_TAGS = core.bounds.annotations, core.bounds.tags
 
 local function not_version(value)
@@ -126,9 +124,7 @@ local function encode_context(plan, context)
   end
   if found > 0 then
     -- An empty table stands where the schema wants a list: a copy is marked, the caller's table is left alone.
-    context = json.decode(text)
-    plan.validator:validate(context, true)
-    text = core.encode(context)
+    text, context = plan.validator:conform(text)
   end
   return text, context
 end

@@ -122,11 +122,11 @@ describe("tasker.handler names handler, step and field when it", function()
   refuses("a negative identity window", { "order", "identity", "window" }, function(def)
     def.identity = { strategy = "hash", window = -1 }
   end)
-  refuses("a schema keyword that is not supported", { "order", "context_schema", "dependentRequired" }, function(def)
-    def.context_schema = { type = "object", dependentRequired = {} }
+  refuses("a schema keyword of a wrong type", { "order", "context_schema", "dependentRequired" }, function(def)
+    def.context_schema = { type = "object", dependentRequired = { a = "b" } }
   end)
-  refuses("an unsupported keyword deep in a schema", { "order", "context_schema", "uniqueItems" }, function(def)
-    def.context_schema = { properties = { list = { type = "array", items = { uniqueItems = true } } } }
+  refuses("a wrong keyword deep in a schema", { "order", "context_schema", "uniqueItems" }, function(def)
+    def.context_schema = { properties = { list = { type = "array", items = { uniqueItems = "yes" } } } }
   end)
   refuses("a schema whose type is none", { "order", "context_schema", "whole" }, function(def) def.context_schema = { type = "whole" } end)
   refuses("a schema pattern that is no regular expression", { "order", "context_schema", "pattern" }, function(def)

@@ -109,8 +109,8 @@ describe("a definition that cannot work is refused, naming handler, step and fie
       "'results_schema'", "no type" },
     { "results_schema of a wrong type", function() return with_step { results_schema = "object" } end, "'results_schema'",
       "must be" },
-    { "inputs_schema that is none", function() return with_step { inputs = 1, inputs_schema = { typo = 1 } } end,
-      "'inputs_schema'", "unsupported keyword" },
+    { "inputs_schema that is none", function() return with_step { inputs = 1, inputs_schema = { minimum = "1" } } end,
+      "'inputs_schema'", "'minimum' must be a number" },
     { "inputs_schema without inputs", function() return with_step { inputs_schema = { type = "object" } } end,
       "'inputs_schema'", "needs 'inputs'" },
     { "an on_invalid that is none", function() return with_step { results_schema = true, on_invalid = "ignore" } end,
@@ -150,9 +150,9 @@ describe("a definition that cannot work is refused, naming handler, step and fie
     { "an unknown identity", function() return with { identity = "hsah" } end, "'identity'", "did you mean 'hash'" },
     { "a window of zero", function() return with { identity = { window = 0 } } end, "'identity.window'" },
     { "an unknown conflict", function() return with { identity = { conflict = "x" } } end, "'identity.conflict'" },
-    { "a schema with an unsupported keyword", function()
-      return with { context_schema = { type = "object", properties = { a = { format = "date" } } } }
-    end, "'context_schema'", "unsupported keyword 'format'", "#/properties/a" },
+    { "a schema with a reference to nowhere", function()
+      return with { context_schema = { type = "object", properties = { a = { ["$ref"] = "#/$defs/b" } } } }
+    end, "'context_schema'", "'#/$defs/b' cannot be resolved", "#/properties/a" },
     { "inputs that JSON cannot hold", function() return with_step { inputs = { f = print } } end, "'charge'", "'inputs'", "$.f" },
   }
   for _, case in ipairs(cases) do

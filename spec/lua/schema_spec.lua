@@ -36,7 +36,7 @@ describe("a schema accepts and refuses by", function()
     { "pattern with \\u", { pattern = "^\\u00e4$" }, { "ä" }, { "a" } },
     { "the schema false", { properties = { a = false } }, { {} }, { { a = 1 } } },
     { "annotations, which say nothing", { title = "t", description = "d", default = 1, examples = { 1 },
-      ["$schema"] = "x", ["$id"] = "y", ["$comment"] = "z" }, { 1, {}, "x" }, {} },
+      ["$id"] = "y", ["$comment"] = "z", ["x-own"] = { type = "no schema" } }, { 1, {}, "x" }, {} },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()
@@ -85,25 +85,50 @@ describe("a violation", function()
 end)
 
 describe("an empty table where only a list may stand", function()
-  it("is counted, and marked when asked", function()
-    local compiled = assert(schema.compile { properties = { list = { type = "array" }, either = { type = { "array", "object" } } } })
+  local definition = { properties = { list = { type = "array" }, either = { type = { "array", "object" } } } }
+
+  it("is counted, and left as it is", function()
+    local compiled = assert(schema.compile(definition))
     local value = { list = {}, either = {} }
     assert.same({ true, 1 }, { compiled:validate(value) })
     assert.is_false(json.is_array(value.list))
-    compiled:validate(value, true)
-    assert.equal('{"either":{},"list":[]}', json.encode(value, { canonical = true }))
+  end)
+
+  it("becomes one in what is kept", function()
+    local compiled = assert(schema.compile(definition))
+    local text, value = compiled:conform('{"either":{},"list":{}}')
+    assert.equal('{"either":{},"list":[]}', text)
+    assert.is_true(json.is_array(value.list))
+  end)
+
+  it("counts in the branch that is valid only", function()
+    local compiled = assert(schema.compile { anyOf = { { type = "array", minItems = 1 }, { type = "object" } } })
+    assert.equal("{}", (compiled:conform "{}"))
+  end)
+
+  it("is none when it was decoded from {}", function()
+    local compiled = assert(schema.compile { type = "array" })
+    assert.is_nil(compiled:validate(json.decode "{}"))
+    assert.is_true((compiled:validate(json.decode "[]")))
   end)
 end)
 
 describe("a schema is refused, naming the keyword and its place, for", function()
   local cases = {
-    { "an unsupported keyword", { items = { ["$ref"] = "#/x" } }, "'$ref'", "#/items" },
-    { "a mistyped keyword", { requird = { "a" } }, "'requird'", "did you mean 'required'" },
+    { "a reference to nowhere", { items = { ["$ref"] = "#/x" } }, "'#/x' cannot be resolved", "#/items/$ref" },
+    { "a reference to another document", { ["$ref"] = "http://example.com/x" }, "'http://example.com/x' cannot be resolved" },
+    { "an unknown draft", { ["$schema"] = "http://json-schema.org/draft-04/schema#" }, "'$schema'", "draft-04" },
+    { "an anchor that is there twice", { allOf = { { ["$anchor"] = "a" }, { ["$anchor"] = "a", type = "null" } } }, "'a'", "twice" },
+    { "a schema in $defs that is none", { ["$defs"] = { a = { type = "int" } } }, "'int'", "#/$defs/a" },
+    { "an allOf that is empty", { allOf = {} }, "'allOf'" },
+    { "a multipleOf of 0", { multipleOf = 0 }, "'multipleOf'" },
+    { "a pattern of PCRE alone", { pattern = "(?i)a" }, "'pattern'" },
+    { "a pattern in patternProperties that is none", { patternProperties = { ["["] = true } }, "'patternProperties'" },
     { "an unknown type", { type = "int" }, "'type'", "'int'" },
     { "a required that is no list", { required = "a" }, "'required'" },
     { "properties that are a list", { properties = { "a" } }, "'properties'" },
     { "items as a list", { items = { {}, {} } }, "'items'" },
-    { "an empty enum", { enum = {} }, "'enum'" },
+    { "an enum that is no list", { enum = 5 }, "'enum'" },
     { "a negative length", { minLength = -1 }, "'minLength'" },
     { "a minimum that is no number", { minimum = "1" }, "'minimum'" },
     { "a pattern that is none", { pattern = "(" }, "'pattern'" },
