@@ -1,13 +1,14 @@
 /* Preloaded into a program: lets calls on a store's file (data.mdb) fail as a disk does.
  *
- * $TASKER_FAULTS  CALL:NTH:ERROR[:SPAN][,...]: the NTH call from 1 on fails with ERROR (ENOSPC or EIO), SPAN times in a row
- *                 (1; 0: for ever). CALL: pages (writes of pages), meta (writes through the O_DSYNC descriptor), sync; done_meta
- *                 and done_sync fail after they did their work
+ * $TASKER_FAULTS  CALL:NTH:ERROR[:SPAN][,...]: the NTH call from 1 on fails with ERROR (ENOSPC or EIO; KILL: the process is killed
+ *                 there), SPAN times in a row (1; 0: for ever). CALL: pages (writes of pages), meta (writes through the O_DSYNC
+ *                 descriptor), sync; done_meta and done_sync fail after they did their work
  * The count starts when the program asks for the environment variable TASKER_FAULTS_ARM (in Lua: os.getenv "TASKER_FAULTS_ARM").
  * Thread: any. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 
 enum { CALL_NONE = 0, CALL_PAGES, CALL_META, CALL_SYNC, CALL_DONE_PAGES, CALL_DONE_META, CALL_DONE_SYNC, CALL_COUNT };
 enum { CALL_DONE = CALL_DONE_PAGES - CALL_PAGES, FD_MAX = 65536 };
+enum { KILLED = 0 };   /* in the place of an errno */
 static const char *const call_names[CALL_COUNT] = {"", "pages", "meta", "sync", "done_pages", "done_meta", "done_sync"};
 
 static uint8_t watched[FD_MAX]; /* CALL_PAGES or CALL_META: what a write through the descriptor is */
@@ -32,13 +34,17 @@ static struct fault {
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+static int error_named(const char *name) {
+  return strcmp(name, "KILL") == 0 ? KILLED : strcmp(name, "ENOSPC") == 0 ? ENOSPC : EIO;
+}
+
 static void arm(const char *text) {
   while (text && *text) {
     char call[16], error[16];
     unsigned long nth, span = 1;
     if (sscanf(text, "%15[a-z_]:%lu:%15[A-Z]:%lu", call, &nth, error, &span) < 3) abort();
     for (int i = 1; i < CALL_COUNT; i++)
-      if (strcmp(call, call_names[i]) == 0) faults[i] = (struct fault){nth, span, strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO, 0};
+      if (strcmp(call, call_names[i]) == 0) faults[i] = (struct fault){nth, span, error_named(error), 0};
     text = strchr(text, ',');
     if (text) text++;
   }
@@ -55,6 +61,7 @@ static bool fails(int call) {
   if (call == CALL_NONE || !atomic_load(&armed) || faults[call].nth == 0) return false;
   unsigned long n = atomic_fetch_add(&faults[call].count, 1) + 1;
   if (n < faults[call].nth || (faults[call].span && n - faults[call].nth >= faults[call].span)) return false;
+  if (faults[call].error == KILLED) raise(SIGKILL);
   errno = faults[call].error;
   return true;
 }

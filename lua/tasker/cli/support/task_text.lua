@@ -98,8 +98,17 @@ function task_text.summary(task, now)
   return words
 end
 
+local function approval_note(approval, now)
+  local deadline = format.epoch(approval.deadline)
+  return ("waits for approval, %d of %d agree%s"):format(approval.approvals, approval.required,
+    deadline and ", ends " .. format.relative(deadline, now) or "")
+end
+
 -- What a step waits for, in human time.
 local function waiting_note(step, now)
+  if type(step.approval) == "table" then
+    return approval_note(step.approval, now)
+  end
   local at = format.epoch(step.next_attempt_at)
   local when = at and " " .. format.relative(at, now) or ""
   if step.waiting_for == "retry" then

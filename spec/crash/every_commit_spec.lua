@@ -1,0 +1,24 @@
+-- What is said in the examples holds wherever a process is killed.
+local every_commit = require "spec.support.every_commit"
+
+-- Events of a name for a step.
+local function count(app, name, step)
+  local found = 0
+  for _, event in ipairs(assert(app:events { after = 0 })) do
+    found = found + (event.event == name and (step == nil or event.step == step) and 1 or 0)
+  end
+  return found
+end
+
+describe("killed at every commit #slow", function()
+  it("an approval escalates once and is decided once", function()
+    local kills = every_commit.run("spec/crash/approval.lua", function(stdout, app, where)
+      assert.equal("complete\tapprove\tboss\n", stdout, where)
+      assert.equal(1, count(app, "step.approval_escalated"), where)
+      assert.equal(1, count(app, "step.approval_decided"), where)
+      assert.equal(1, count(app, "step.completed", "accept"), where)
+      assert.equal(1, count(app, "task.completed"), where)
+    end)
+    assert.is_true(kills >= 16, ("killed only %d times"):format(kills))
+  end)
+end)
