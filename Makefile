@@ -19,7 +19,7 @@ CLANG ?= clang
 # Lazily expanded: `make test` may install pkg-config before the first of these is needed.
 LUA_CFLAGS = $(shell pkg-config --cflags lua$(LUA_VERSION) 2>/dev/null || pkg-config --cflags lua-$(LUA_VERSION))
 LUA_LIBS = $(shell pkg-config --libs lua$(LUA_VERSION) 2>/dev/null || pkg-config --libs lua-$(LUA_VERSION))
-DEPS_CFLAGS = $(shell pkg-config --cflags lmdb libuv)
+DEPS_CFLAGS = $(shell pkg-config --cflags lmdb libuv libcurl)
 DEPS_LIBS = $(shell pkg-config --libs lmdb libuv) -ldl -lpthread -lm
 
 WARNINGS ?= -Wall -Wextra -Werror

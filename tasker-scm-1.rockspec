@@ -11,6 +11,7 @@ dependencies = { "lua ~> 5.4" }
 external_dependencies = {
   LMDB = { header = "lmdb.h" },
   LIBUV = { header = "uv.h" },
+  CURL = { header = "curl/curl.h" },
 }
 build = {
   type = "make",

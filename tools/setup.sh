@@ -3,8 +3,8 @@
 # Usage: tools/setup.sh build|test...
 set -eu
 
-build="gcc make pkg-config liblua5.4-dev lua5.4 liblmdb-dev libuv1-dev libreadline8|libreadline8t64 tzdata"
-test="lua-busted lua-check lua-dkjson"
+build="gcc make pkg-config liblua5.4-dev lua5.4 liblmdb-dev libuv1-dev libcurl4-openssl-dev libcurl4 libreadline8|libreadline8t64 tzdata"
+test="lua-busted lua-check lua-dkjson nodejs openssl"
 optional="valgrind strace clang"
 
 wanted=
@@ -19,7 +19,7 @@ done
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
   # Elsewhere the reader installs them; what is there already is found by trying to use it.
-  if command -v lua5.4 >/dev/null 2>&1 && command -v pkg-config >/dev/null 2>&1 && pkg-config --exists lmdb libuv; then exit 0; fi
+  if command -v lua5.4 >/dev/null 2>&1 && command -v pkg-config >/dev/null 2>&1 && pkg-config --exists lmdb libuv libcurl; then exit 0; fi
   echo "setup: this is not Debian or Ubuntu; please install what these Debian packages hold, then run make again:" >&2
   echo "  $wanted (useful for some tests: $extras)" | tr -s ' ' >&2
   exit 1

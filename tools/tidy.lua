@@ -10,6 +10,7 @@ local RESTRICTED = {
   { "lauxlib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/", "^tools/" } },
   { "lualib%.h", { "^core/worker/", "^core/bind/", "^core/cli/", "^core/main%.c$", "^spec/", "^bench/", "^tools/" } },
   { "lmdb%.h", { "^core/store/kv_lmdb%.c$", "^bench/", "^spec/" } },
+  { "curl/curl%.h", { "^core/net/curl%.h$", "^bench/" } },
   { "uv%.h", { "^core/net/", "^spec/" } },
 }
 

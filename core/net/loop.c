@@ -75,6 +75,7 @@ void tk_loop_close(tk_loop *loop) {
 
 void tk_loop_use_clock(tk_loop *loop, const tk_clock *clock) { loop->clock = clock; }
 int64_t tk_loop_next_us(const tk_loop *loop) { return loop->count ? loop->heap[0]->due_us : INT64_MAX; }
+struct uv_loop_s *tk_loop_uv(tk_loop *loop) { return &loop->uv; }
 
 void tk_loop_wake(tk_loop *loop) { uv_async_send(&loop->async); }
 

@@ -28,6 +28,8 @@ void tk_loop_fire(tk_loop *loop);
 int64_t tk_loop_next_us(const tk_loop *loop);    /* of the first timer; INT64_MAX: none is set */
 void tk_loop_set(tk_loop *loop, tk_loop_timer *timer, int64_t due_us);   /* sets it, or moves it */
 void tk_loop_unset(tk_loop *loop, tk_loop_timer *timer);
+/* The libuv loop below, for what else of net/ lives on it; what it adds must be closed before tk_loop_close. */
+struct uv_loop_s *tk_loop_uv(tk_loop *loop);
 /* Serves what is there: wake-ups, due timers. `block`: sleeps until there is something. */
 void tk_loop_turn(tk_loop *loop, bool block);
 

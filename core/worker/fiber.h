@@ -53,6 +53,7 @@ struct tk_fiber {
   void (*cancel)(tk_fiber *fiber);
   tk_loop_timer timer;               /* of the operation: fires as tk_fiber_wake */
   tk_loop_timer limit_timer;
+  void *operation;                   /* what `cancel` is about */
   tk_request *request;               /* awaited, then answered: the fiber's again */
   uint64_t log_seen;                 /* the worker's log_count at this attempt's last look; UINT64_MAX: none yet */
   bool wants_log;                    /* wake it with the next change of the log */

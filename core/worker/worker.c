@@ -194,6 +194,12 @@ static void on_messages(void *context) { tk_worker_take_messages(context); }
 static void wake_loop(void *context) { tk_loop_wake(((tk_worker *)context)->loop); }
 void tk_worker_wake(tk_worker *worker) { wake_loop(worker); }
 
+tk_http *tk_worker_http(tk_worker *worker, bool guarded, tk_err *err) {
+  tk_http **http = &worker->http[guarded];
+  if (!*http) tk_http_open(worker->loop, guarded, http, err);
+  return *http;
+}
+
 int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err) {
   for (size_t i = 0; i < worker->followed_count; i++)
     if (worker->followed[i] == engine) return 0;
@@ -407,6 +413,8 @@ int tk_worker_open(tk_worker *worker, tk_err *err) {
 void tk_worker_close(tk_worker *worker) {
   if (worker->on_ready) worker->on_ready(worker, false);
   tk_watch_remove(&worker->watch);
+  for (int i = 0; i < 2; i++) tk_http_close(worker->http[i]);
+  worker->http[0] = worker->http[1] = NULL;
   tk_loop_unset(worker->loop, &worker->cap_timer);
   tk_loop_unset(worker->loop, &worker->stop_timer);
   tk_loop_unset(worker->loop, &worker->watch_log_timer);

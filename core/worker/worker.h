@@ -5,6 +5,7 @@
 #ifndef TK_WORKER_WORKER_H
 #define TK_WORKER_WORKER_H
 #include "base/map.h"
+#include "net/http.h"
 #include "worker/fiber.h"
 #include "worker/watchdog.h"
 
@@ -63,6 +64,7 @@ struct tk_worker {
   tk_worker_handle *handle;          /* NULL: not attached */
   tk_port *port;
   tk_loop *loop;
+  tk_http *http[2];                  /* plain and guarded; NULL until a step needs it */
   tk_watch watch;
   _Atomic(tk_fiber *) running;       /* the one that runs Lua now */
   bool given_up;                     /* the watchdog abandoned the handle: nothing that ran counts */
@@ -98,6 +100,9 @@ void tk_worker_wake(tk_worker *worker);
 static inline int64_t tk_worker_now_us(const tk_worker *worker) {
   return worker->clock ? tk_clock_now_us(worker->clock) : tk_monotonic_us();
 }
+
+/* The thread's connections; NULL with why not. */
+tk_http *tk_worker_http(tk_worker *worker, bool guarded, tk_err *err);
 
 /* Follows the engine's log, so that log_count moves. Idempotent. */
 int tk_worker_follow(tk_worker *worker, tk_engine *engine, tk_err *err);

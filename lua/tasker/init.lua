@@ -75,4 +75,13 @@ tasker.before = vetoes.before
 tasker.step_handler = step_handlers.register
 tasker.diagram = require("tasker.diagram").draw
 
-return tasker
+-- What many programs do not use is loaded when it is first named.
+local LATER = { http = "tasker.http" }
+
+return setmetatable(tasker, { __index = function(self, name)
+  local module = LATER[name]
+  if module then
+    self[name] = require(module)
+  end
+  return rawget(self, name)
+end })

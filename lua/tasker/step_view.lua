@@ -266,9 +266,14 @@ end
 
 local step_fields = {}
 
-function step_fields.idempotency_key(run)
+--- The same at every attempt of a step, and at no other.
+-- @tab run
+-- @treturn string
+function step_view.idempotency_key(run)
   return run.task_id .. ":" .. run.plan.steps[run.step].name
 end
+
+step_fields.idempotency_key = step_view.idempotency_key
 
 function step_fields.retry_limit(run)
   return run.plan.steps[run.step].retry.limit
