@@ -84,13 +84,13 @@ static int testing_set_now(lua_State *L) {
   return 0;
 }
 
-/* turn(handle): turns until the engine has nothing to do. */
+/* turn(handle, look): one turn, at most one commit -> was there anything to do; `look`: also at what other processes left. */
 static int testing_turn(lua_State *L) {
   check_world(L, 1);
   tk_engine *engine = tk_check_handle(L, 1)->shared->engine;
-  tk_engine_nudge(engine);
-  tk_engine_step(engine);
-  return 0;
+  if (lua_toboolean(L, 2)) tk_engine_nudge(engine);
+  lua_pushboolean(L, tk_engine_step_once(engine));
+  return 1;
 }
 
 /* bury(handle, process): gives back what a dead process held. */
@@ -106,7 +106,7 @@ typedef struct driver {
   tk_driven *driven;     /* NULL: closed */
   tk_shared_engine *shared;
   tk_worker_code code;
-  tk_handle *handle;     /* kept by code.engine */
+  tk_handle *handle;     /* kept by the user value */
 } driver;
 
 static driver *check_driver(lua_State *L) {
@@ -124,23 +124,29 @@ static void forget(lua_State *L, driver *d) {
   tk_shared_release(d->shared);
 }
 
-/* drive(handle, run, interrupted, concurrency): a worker of the handle's engine, in this state. */
+/* drive(handle, run, interrupted, concurrency, shown): a worker of the handle's engine, in this state; `shown` (`handle` unless given), on
+ * the same store, is the one that its steps get to see. */
 static int testing_drive(lua_State *L) {
   tk_err err;
   world *w = check_world(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   uint32_t concurrency = (uint32_t)luaL_optinteger(L, 4, TK_CONCURRENCY_DEFAULT);
-  lua_settop(L, 3);
-  driver *d = lua_newuserdatauv(L, sizeof *d, 0);
+  lua_settop(L, 5);
+  if (lua_isnil(L, 5)) lua_pushvalue(L, 1);
+  else lua_pushvalue(L, 5);
+  check_world(L, 6);
+  driver *d = lua_newuserdatauv(L, sizeof *d, 1);
   memset(d, 0, sizeof *d);
   d->code.serve = LUA_NOREF;   /* tasker.testing serves the state's subscriptions */
   luaL_setmetatable(L, DRIVER_TYPE);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, 3);
   d->code.interrupted = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, 2);
   d->code.run = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 6);
   d->code.engine = luaL_ref(L, LUA_REGISTRYINDEX);
   d->handle = tk_check_handle(L, 1);
   d->shared = d->handle->shared;
@@ -197,9 +203,24 @@ static int driver_run(lua_State *L) {
   return 0;
 }
 
+/* peek(at) -> the number of the definition, the step (from 1), the attempt, the task's id */
+static int driver_peek(lua_State *L) {
+  driver *d = check_driver(L);
+  lua_Integer at = luaL_checkinteger(L, 2);
+  char id[37];
+  luaL_argcheck(L, at >= 1 && (size_t)at <= tk_driven_runnable(d->driven), 2, "one of the runnable steps expected");
+  const tk_run_message *run = tk_driven_peek(d->driven, (size_t)at - 1);
+  tk_id_format(&run->task_id, id);
+  lua_pushinteger(L, run->definition);
+  lua_pushinteger(L, (lua_Integer)run->step + 1);
+  lua_pushinteger(L, run->attempt);
+  lua_pushstring(L, id);
+  return 4;
+}
+
 static int driver_flush(lua_State *L) {
-  tk_driven_flush(check_driver(L)->driven);
-  return 0;
+  lua_pushboolean(L, tk_driven_flush(check_driver(L)->driven));
+  return 1;
 }
 
 /* next(limits) -> microseconds of the first timer that moves something: what people wait for, or with `limits` any; nil: none */
@@ -261,8 +282,8 @@ void tk_bind_testing(lua_State *L) {
   static const luaL_Reg functions[] = {{"open", testing_open}, {"join", testing_join}, {"now", testing_now}, {"set_now", testing_set_now},
     {"turn", testing_turn}, {"bury", testing_bury}, {"drive", testing_drive}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"serve", driver_serve}, {"settle", driver_settle}, {"runnable", driver_runnable},
-    {"run", driver_run}, {"flush", driver_flush}, {"next", driver_next}, {"active", driver_active}, {"process", driver_process},
-    {"close", driver_close}, {"crash", driver_crash}, {NULL, NULL}};
+    {"run", driver_run}, {"peek", driver_peek}, {"flush", driver_flush}, {"next", driver_next}, {"active", driver_active},
+    {"process", driver_process}, {"close", driver_close}, {"crash", driver_crash}, {NULL, NULL}};
   if (luaL_newmetatable(L, DRIVER_TYPE)) {
     lua_pushcfunction(L, driver_gc);
     lua_setfield(L, -2, "__gc");

@@ -30,6 +30,7 @@ int64_t tk_engine_now_us(tk_engine *engine);
 
 /* Takes turns of a manual engine until nothing is left to do now. */
 void tk_engine_step(tk_engine *engine);
+bool tk_engine_step_once(tk_engine *engine);         /* one turn: at most one commit; false: there was nothing to do */
 int64_t tk_engine_next_timer_us(const tk_engine *engine);   /* of a manual engine, after a step; INT64_MAX: none */
 /* When the first timer is due that people wait for: a retry, the end of a sleep, a start; not a limit. INT64_MAX: none. Reads the
  * store: what until_idle waits for, looked up. */

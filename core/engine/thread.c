@@ -225,6 +225,11 @@ void tk_engine_step(tk_engine *e) {
   else tk_workers_tell_idle(e);
 }
 
+bool tk_engine_step_once(tk_engine *e) {
+  TK_ASSERT(e->manual);
+  return !atomic_load(&e->failed) && tk_engine_turn(e);
+}
+
 int64_t tk_engine_next_timer_us(const tk_engine *e) { return e->next_timer_us; }
 void tk_engine_nudge(tk_engine *e) { e->again = true; }
 uint32_t tk_engine_process(const tk_engine *e) { return e->process.number; }
@@ -244,7 +249,8 @@ void tk_engine_crash(tk_engine *e) {
   for (tk_request *r; (r = tk_engine_take_inbox(e));)
     while (r) {
       tk_request *next = (tk_request *)r->message.next;
-      tk_request_free(r);
+      r->code = tk_err_set(&r->err, TK_E_CLOSED, "the engine is gone");
+      tk_engine_reply(r);
       r = next;
     }
   tk_engine_free(e);

@@ -87,6 +87,15 @@ static void start_at(tk_worker *w, size_t at) {
   tk_worker_start_next(w);
 }
 
+const tk_run_message *tk_driven_peek(const tk_driven *d, size_t at) {
+  const tk_fiber *fiber = d->worker.woken;
+  for (; fiber && at; fiber = fiber->next) at--;
+  if (fiber) return fiber->run;
+  const tk_message *run = (const tk_message *)d->worker.runs;
+  for (; at; run = run->next) at--;
+  return (const tk_run_message *)run;
+}
+
 void tk_driven_run(tk_driven *d, lua_State *L, size_t at) {
   tk_worker *outer = step_in(d, L);
   size_t woken = 0;
@@ -96,7 +105,11 @@ void tk_driven_run(tk_driven *d, lua_State *L, size_t at) {
   tk_worker_set_current(outer);
 }
 
-void tk_driven_flush(tk_driven *d) { tk_worker_flush(&d->worker); }
+bool tk_driven_flush(tk_driven *d) {
+  bool any = atomic_load(&d->worker.unflushed) > 0;
+  tk_worker_flush(&d->worker);
+  return any;
+}
 
 int tk_driven_settle(tk_driven *d, lua_State *L, tk_err *err) {
   tk_worker *w = &d->worker, *outer = step_in(d, L);
@@ -142,10 +155,9 @@ void tk_driven_close(tk_driven *d, lua_State *L) {
 void tk_driven_drop(tk_driven *d, lua_State *L, bool crashed) {
   tk_worker *w = &d->worker;
   w->L = L;
-  if (!crashed) {
-    for (size_t i = 0; i < w->followed_count; i++) tk_engine_unfollow(w->followed[i], w->port);
-    tk_engine_detach(w->engine, w->handle);
-  }
+  for (size_t i = 0; i < w->followed_count; i++)
+    if (!crashed || w->followed[i] != w->engine) tk_engine_unfollow(w->followed[i], w->port);
+  if (!crashed) tk_engine_detach(w->engine, w->handle);
   for (size_t i = 0; i < w->fiber_count; i++) {
     tk_fiber *fiber = w->fibers[i];
     tk_loop_unset(w->loop, &fiber->timer);

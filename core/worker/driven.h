@@ -14,10 +14,11 @@ int tk_driven_open(lua_State *L, tk_engine *engine, const tk_worker_code *code, 
 void tk_driven_serve(tk_driven *driven, const char *const *queues, size_t queue_count, const uint32_t *definitions, size_t count);
 /* Fires due timers, takes what the engine sent: how many steps could run now. */
 size_t tk_driven_runnable(tk_driven *driven);
+const tk_run_message *tk_driven_peek(const tk_driven *driven, size_t at);   /* what tk_driven_run would run */
 /* Lets the step at `at` (below tk_driven_runnable) run until it waits or ends. */
 void tk_driven_run(tk_driven *driven, lua_State *L, size_t at);
-/* Hands the engine what was posted so far; its next turn takes it. */
-void tk_driven_flush(tk_driven *driven);
+/* Hands the engine what was posted so far; its next turn takes it. False: there was nothing. */
+bool tk_driven_flush(tk_driven *driven);
 /* All of it until nothing can move before the clock does: 0, or the store's failure. */
 int tk_driven_settle(tk_driven *driven, lua_State *L, tk_err *err);
 /* When the first step that sleeps goes on; `limits`: or is over its time. INT64_MAX: none. */

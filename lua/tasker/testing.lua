@@ -1,7 +1,9 @@
 --- Tests of workflows: `local testing = require "tasker.testing"`.
 -- @module tasker.testing
 
+local assertions = require "tasker.testing.assertions"
 local check = require "tasker.check"
+local simulate = require "tasker.testing.simulate"
 local test_app = require "tasker.testing.app"
 local time = require "tasker.time"
 
@@ -61,6 +63,28 @@ end
 --- As app:calls, of the app opened last.
 function testing.calls(handler, step)
   return the_app("calls").doubles:list(handler, step, 2)
+end
+
+--- Teaches luassert, and so busted's `assert`, about tasks: `task_complete(task)`, `task_failed(task, code)`, `task_status(task, status)`,
+-- `step_status(task, step, status)`, `step_waits(task, step, reason)`, `step_results(task, step, value)`,
+-- `step_called(app, handler, step, times)`, and their opposites (`assert.is_not.task_complete(task)`).
+-- @function testing.register
+-- @tab[opt] luassert what `require "luassert"` returns unless given
+testing.register = assertions.register
+
+--- Runs a test over and over: shuffled, and with processes that die; see tasker.testing.simulate.
+-- @func fn `function(app, random)`
+-- @tab[opt] options `seeds`, `seed`, `clock`
+-- @return true, or nil
+-- @return err `invalid`; a seed that fails raises
+function testing.simulate(fn, options)
+  local outer = current
+  local ok, result, err = pcall(simulate.run, fn, options, function(app) current = app end)
+  current = outer
+  if not ok then
+    error(result, 0)
+  end
+  return result, err
 end
 
 return testing

@@ -34,16 +34,17 @@ end
 --- Opens an empty store.
 -- @number clock seconds since the epoch
 -- @int seed
+-- @func[opt] drive makes what runs the steps: gets the engine and what core.testing.drive does, returns what has its methods
 -- @return the app, or nil
 -- @return err
-function app.open(clock, seed)
+function app.open(clock, seed, drive)
   local engine, err = by_hand.open(micros(clock), seed)
   if not engine then
     return nil, err
   end
   subscriptions.opened(engine)
   local self = client.adopt(engine, App)
-  self.doubles, self.queues = doubles.new(), { default = true }
+  self.doubles, self.queues, self.drive = doubles.new(), { default = true }, drive or by_hand.drive
   step.intercept(engine, function(plan) return self.doubles:wrap(plan) end)
   return self
 end
@@ -82,7 +83,7 @@ end
 local function driver_of(self)
   local err
   if not self.driver then
-    self.driver, err = by_hand.drive(self.engine, run_step, interrupted)
+    self.driver, err = self.drive(self.engine, run_step, interrupted)
     self.served = nil
     if not self.driver then
       return nil, err
