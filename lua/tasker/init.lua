@@ -63,8 +63,8 @@ tasker.array = core.json.array
 --- JSON null.
 tasker.null = core.json.null
 
---- JSON Schema: `compile(schema, {draft, formats, loader, strict})`.
-tasker.schema = { compile = schema.compile }
+--- JSON Schema: `compile(schema, {draft, formats, loader, strict})`, `infer(samples)`, `compatible(old, new, mode)`.
+tasker.schema = { compile = schema.compile, infer = schema.infer, compatible = schema.compatible }
 
 tasker.permanent = errors.permanent
 tasker.retry_after = errors.retry_after

@@ -60,14 +60,25 @@ end
 --- Validates a value.
 -- @param value as decoded from JSON, or a Lua table; nil is null
 -- @return true, or nil
--- @return err `invalid` with `errors = {{instance, keyword, schema, message}, …}`, in `details` too; after true: the number of
--- empty tables that stand for lists and are not marked as arrays
+-- @return err `invalid` with `errors = {{instance, keyword, schema, message}, …}`, in `details` too
 function Schema:validate(value)
   local run, err = validate(self, value)
   if not run then
     return nil, err
   end
-  return true, run.empty_count
+  return true
+end
+
+--- Counts the empty tables of a valid value that stand for lists and are not marked as arrays.
+-- @param value
+-- @treturn int|nil
+-- @return err as of validate
+function Schema:empty_lists(value)
+  local run, err = validate(self, value)
+  if not run then
+    return nil, err
+  end
+  return run.empty_count
 end
 
 local UNMARKED = { unmarked = true }
@@ -110,6 +121,33 @@ local OPTIONS = {
   strict = { "boolean" },
 }
 
+-- Calls what raises refusals of schemas.
+local function guard(fn, ...)
+  local ok, result, more = pcall(fn, ...)
+  if ok then
+    return result, more
+  elseif type(result) == "table" and (result.refused or result.given_up) then
+    return errors.invalid("%s", result.refused or result.given_up)
+  end
+  error(result, 0)
+end
+
+-- What the compiler takes, of a user's options; nil, err when they cannot be.
+local function read_options(options, what)
+  if options ~= nil then
+    check.type(options, "table", what .. ": options", 3)
+    local ok, err = check.options(options, OPTIONS, what .. ": option", 3)
+    if not ok then
+      return nil, err
+    end
+  end
+  options = options or {}
+  return {
+    draft = require("tasker.schema.drafts").by_name[options.draft or "2020-12"], formats = options.formats,
+    loader = options.loader, is_strict = options.strict,
+  }
+end
+
 --- Compiles a schema.
 -- @param definition a table, or true or false
 -- @tab[opt] options `draft` ("2020-12" or "draft-07", for schemas without `$schema`), `formats` (true: the known ones are asserted;
@@ -118,25 +156,68 @@ local OPTIONS = {
 -- @return an object with `validate`, or nil
 -- @return err `invalid`: the schema is none
 function schema.compile(definition, options)
-  if options ~= nil then
-    check.type(options, "table", "tasker.schema.compile: options", 2)
-    local ok, err = check.options(options, OPTIONS, "tasker.schema.compile: option", 2)
-    if not ok then
-      return nil, err
+  local read, err = read_options(options, "tasker.schema.compile")
+  if not read then
+    return nil, err
+  end
+  local compiler = require "tasker.schema.compiler"
+  local found, resource = guard(compiler.compile, definition, read)
+  if not found then
+    return nil, resource
+  end
+  return setmetatable({ check = found, resource = resource, begin = compiler.run }, Schema)
+end
+
+--- Makes a schema of samples: it accepts all of them.
+-- @tab samples a list of values
+-- @treturn table|nil the schema
+-- @return err `invalid`
+function schema.infer(samples)
+  check.type(samples, "table", "tasker.schema.infer: samples", 2)
+  if not check.is_list(samples) then
+    error("tasker.schema.infer: samples must be a list", 2)
+  end
+  return guard(require("tasker.schema.infer").infer, samples)
+end
+
+local MODES = { backward = true, forward = true, full = true }
+
+--- Is a new version of a schema compatible with the old one? Where that cannot be shown, it is not.
+-- @param old
+-- @param new
+-- @string[opt="backward"] mode "backward": the new one accepts all that the old one did; "forward": the old one accepts all
+-- that the new one does; "full": both
+-- @tab[opt] options as of compile
+-- @return true, or nil
+-- @return err `conflict` with `reasons`, a list of texts; `invalid` when one of them is no schema
+function schema.compatible(old, new, mode, options)
+  mode = mode or "backward"
+  check.type(mode, "string", "tasker.schema.compatible: mode", 2)
+  if not MODES[mode] then
+    return errors.invalid("the mode must be \"backward\", \"forward\" or \"full\", not %s", check.show(mode))
+  end
+  local read, err = read_options(options, "tasker.schema.compatible")
+  if not read then
+    return nil, err
+  end
+  local compatible, found = require "tasker.schema.compatible", {}
+  for _, pair in ipairs { { "backward", new, old, "new" }, { "forward", old, new, "old" } } do
+    if mode == pair[1] or mode == "full" then
+      local reasons
+      reasons, err = guard(compatible.reasons, pair[2], pair[3], pair[4], read)
+      if not reasons then
+        return nil, err
+      end
+      table.move(reasons, 1, #reasons, #found + 1, found)
     end
   end
-  options = options or {}
-  local compiler = require "tasker.schema.compiler"
-  local ok, result, resource = pcall(compiler.compile, definition, {
-    draft = require("tasker.schema.drafts").by_name[options.draft or "2020-12"], formats = options.formats,
-    loader = options.loader, is_strict = options.strict,
-  })
-  if ok then
-    return setmetatable({ check = result, resource = resource, begin = compiler.run }, Schema)
-  elseif type(result) == "table" and result.refused then
-    return errors.invalid("%s", result.refused)
+  if #found == 0 then
+    return true
   end
-  error(result, 0)
+  err = errors.new("conflict", ("not %s compatible: %s"):format(mode, table.concat(found, "; ", 1, math.min(#found, MOST_TOLD))) ..
+    (#found > MOST_TOLD and ("; and %d more"):format(#found - MOST_TOLD) or ""), { reasons = found })
+  err.reasons = found
+  return nil, err
 end
 
 return schema

@@ -117,12 +117,13 @@ local function encode_context(plan, context)
   if not plan.validator then
     return text, context
   end
-  local ok, found = plan.validator:validate(context)
-  if not ok then
+  local empty
+  empty, err = plan.validator:empty_lists(context)
+  if not empty then
     return nil, errors.new("invalid", ("context of %s/%s@%s: %s"):format(plan.namespace, plan.name, plan.version,
-      found.message), found.details)
+      err.message), err.details)
   end
-  if found > 0 then
+  if empty > 0 then
     -- An empty table stands where the schema wants a list: a copy is marked, the caller's table is left alone.
     text, context = plan.validator:conform(text)
   end

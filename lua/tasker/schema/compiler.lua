@@ -346,6 +346,7 @@ end
 -- @tab options `{draft (a draft), formats, loader, is_strict}`
 -- @treturn func
 -- @treturn table its resource
+-- @treturn table what compiled it, to compile parts of it
 function compiler.compile(definition, options)
   local self = setmetatable({
     documents = documents.new(options.draft, options.loader), cells = {}, dynamic = {}, formats = options.formats,
@@ -355,7 +356,7 @@ function compiler.compile(definition, options)
   self.documents.default = resource.draft
   local validate = self:schema(definition, "#", resource)
   link_dynamic(self)
-  return validate, type(definition) == "table" and self.documents:resource_of(definition, resource) or resource
+  return validate, type(definition) == "table" and self.documents:resource_of(definition, resource) or resource, self
 end
 
 return compiler
