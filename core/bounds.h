@@ -8,6 +8,8 @@
 #define TK_LIMIT_JSON_DEPTH 128               /* of what is stored */
 #define TK_LIMIT_STEPS 10000                  /* a handler */
 #define TK_LIMIT_MAP 100000                   /* elements of one map */
+#define TK_LIMIT_MAP_BYTES (16 * 1024 * 1024) /* of a map's list as JSON: one commit writes it */
+#define TK_LIMIT_INSTANCES 16000000           /* of all maps of a task: with its steps, 24 bits (tk_running_key) */
 #define TK_LIMIT_ANNOTATIONS 64               /* a task */
 #define TK_LIMIT_SUBMIT_MANY 10000            /* entries of one submit_many */
 #define TK_LIMIT_SUBMIT_MANY_BYTES (16 * 1024 * 1024)
@@ -22,6 +24,7 @@
 
 /* Ours. */
 #define TK_CHUNK_STEPS 32                     /* steps in one stored record: a small task is one record, a big one is touched by pieces */
+#define TK_MAP_PAGE 64                        /* elements of a map's list in one payload: a worker reads one to get an element */
 #define TK_TURN_EVENTS 1024                   /* events one turn takes: bounds the time others wait for the write lock */
 #define TK_SWEEP_STEPS 256                    /* steps one event may change; the rest is a cursor for later turns */
 #define TK_CONCURRENCY_DEFAULT 512

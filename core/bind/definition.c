@@ -123,6 +123,10 @@ static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   else step->sleep_us = -1;
   lua_pop(L, 1);
   read_cases(L, t, arena, step);
+  if (!tk_field_bool(L, t, "map")) return;
+  step->flags |= TK_GRAPH_MAP;
+  step->map_parallel = (uint32_t)tk_field_integer(L, t, "map_parallel", 0);
+  step->map_failures = tk_field_number(L, t, "map_failures", 0);
 }
 
 static void read_step(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {

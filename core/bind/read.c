@@ -6,6 +6,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "engine/view.h"
+#include "limits.h"
 
 /* `engine` of the method's first argument, or returns nil, closed from the calling function. */
 #define ENGINE_OR_RETURN(L, engine) \
@@ -203,6 +204,17 @@ static int engine_payload(lua_State *L) {
   bool present = false;
   int code = tk_view_step_payload(engine, task_no, (uint32_t)step - 1, choice, &present, &state->buf, &err);
   if (!code && !present) return 0;
+  return return_json(L, code, state, &err);
+}
+
+/* engine:item(payload, ordinal): the element of a map's list, as JSON. */
+static int engine_item(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  uint64_t payload = (uint64_t)luaL_checkinteger(L, 2);
+  lua_Integer ordinal = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, ordinal >= 1 && ordinal <= UINT32_MAX, 3, "the number of an element expected");
+  tk_state *state = tk_state_scratch(L);
+  int code = tk_view_item(engine, payload, (uint32_t)(ordinal - 1) % TK_MAP_PAGE, &state->buf, &err);
   return return_json(L, code, state, &err);
 }
 
@@ -415,6 +427,7 @@ static int engine_backup(lua_State *L) {
 const luaL_Reg tk_read_methods[] = {{"task", engine_task}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
   {"count", engine_count}, {"events", engine_events}, {"count_events", engine_count_events}, {"consumers", engine_consumers},
   {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
-  {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"definition", engine_definition},
+  {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"item", engine_item},
+  {"definition", engine_definition},
   {"find_definition", engine_find_definition}, {"definitions", engine_definitions}, {"generation", engine_generation},
   {"last_seq", engine_last_seq}, {"source", engine_source}, {"check", engine_check}, {"backup", engine_backup}, {NULL, NULL}};

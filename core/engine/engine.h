@@ -134,6 +134,9 @@ typedef struct tk_run_message {
   int64_t timeout_us;             /* of this attempt, from its start in the worker; 0: none */
   int64_t heartbeat_timeout_us;   /* 0: none */
   uint64_t inputs, progress;      /* payload numbers; 0: none */
+  uint32_t template_;             /* the definition's step by which it runs */
+  uint32_t ordinal;               /* of an instance: which one, from 1 on; 0: the step itself */
+  uint64_t items;                 /* of an element of a map: the payload that has it; 0: none */
 } tk_run_message;
 /* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the
  * same, which gives the slot back (the event itself is fenced). Every RUN is answered by exactly one outcome event. */

@@ -105,7 +105,7 @@ struct tk_engine {
   int64_t hold_off_us;           /* after a full disk: no turn before this time */
 };
 
-static inline uint64_t tk_running_key(uint64_t task_no, uint32_t step) { return task_no << 20 | step; }
+static inline uint64_t tk_running_key(uint64_t task_no, uint32_t step) { return task_no << 24 | step; }
 
 /* engine.c */
 void tk_engine_free(tk_engine *engine);

@@ -135,9 +135,9 @@ static int check_submissions(turn *t, tk_request *r, size_t first, tk_err *err) 
   return check_duplicates(t, r, first, err);
 }
 
-static int resolve_step_name(const tk_task *task, tk_event *event, tk_err *err) {
+static int resolve_step_name(tk_task *task, tk_event *event, tk_err *err) {
   if (!event->step_name.size) return TK_OK;
-  int64_t index = tk_graph_find(task->graph, event->step_name);
+  int64_t index = tk_task_find(task, event->step_name);
   if (index < 0)
     return tk_err_set(err, TK_E_NOT_FOUND, "handler %.*s/%.*s has no step '%.*s'", (int)task->graph->ns.size, task->graph->ns.data,
                       (int)task->graph->name.size, task->graph->name.data, (int)event->step_name.size, event->step_name.data);
@@ -240,7 +240,7 @@ static void drop_stale(turn *t) {
   for (size_t i = 0; i < c->ready.count; i++) {
     tk_task *task = tk_store_task(t->e->store, c->ready.items[i].task_no, NULL);
     const tk_step *step = tk_task_step(task, c->ready.items[i].step);
-    if (step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))) c->ready.items[kept++] = c->ready.items[i];
+    if (tk_step_startable(step)) c->ready.items[kept++] = c->ready.items[i];
   }
   c->ready.count = kept;
   kept = 0;

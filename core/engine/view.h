@@ -5,6 +5,8 @@
 #include "engine/engine.h"
 
 enum { TK_INSTANCES_DEFAULT, TK_INSTANCES_FAILED, TK_INSTANCES_ALL, TK_INSTANCES_NONE };
+/* Default: all, of a task that has at most so many; else those that failed. */
+#define TK_INSTANCES_SHOWN 1000
 /* The task as one JSON object (section 6). TK_E_NOT_FOUND names the id. */
 int tk_view_task(tk_engine *engine, const tk_id *id, int instances, tk_buf *out, tk_err *err);
 
@@ -53,6 +55,8 @@ int tk_view_find_id(tk_engine *engine, tk_slice text, tk_id *out, tk_err *err);
 int tk_view_context(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err);
 enum { TK_VIEW_RESULTS, TK_VIEW_ERROR, TK_VIEW_INPUTS, TK_VIEW_PROGRESS };
 int tk_view_step_payload(tk_engine *engine, uint64_t task_no, uint32_t step, int which, bool *present, tk_buf *out, tk_err *err);
+/* Element `at` (from 0) of a page of a map's list: JSON. */
+int tk_view_item(tk_engine *engine, uint64_t payload, uint32_t at, tk_buf *out, tk_err *err);
 /* Whether that attempt (0: an ask) is the one that may end the step. True too when it cannot be told. */
 bool tk_view_is_current(tk_engine *engine, uint64_t task_no, uint32_t step, uint32_t attempt);
 /* Its annotations as a JSON object; a task that does not exist has none. */

@@ -34,6 +34,18 @@ static const seen_task *task_of(log_walk *walk, uint64_t task_no) {
   return seen;
 }
 
+/* The name of an instance is in its record. */
+static void put_instance(log_walk *walk, const tk_log_event *event) {
+  tk_task *task;
+  char room[TK_STEP_NAME_ROOM];
+  tk_slice name = {NULL, 0};
+  tk_arena_reset(&walk->reading.arena);
+  walk->code = tk_reading_task(&walk->reading, event->task_no, &task, NULL, walk->err);
+  if (!walk->code && event->step < tk_task_count(task) && tk_reading_step(task, event->step, walk->err))
+    name = tk_task_step_name(task, event->step, room);
+  tk_json_put_str(&walk->w, name);
+}
+
 /* data is always an object; the error payload of a failure is its first member. */
 static int put_data(log_walk *walk, const tk_log_event *event) {
   tk_json_writer *w = &walk->w;
@@ -72,8 +84,9 @@ static bool visit_event(void *context, const tk_log_event *event) {
   tk_json_key(w, "task_id");
   tk_reading_put_id(w, &seen->id);
   tk_json_key(w, "step");
-  if (event->step < seen->graph->step_count) tk_json_put_str(w, seen->graph->steps[event->step].name);
-  else tk_json_put_null(w);
+  if (event->step == TK_NO_STEP) tk_json_put_null(w);
+  else if (event->step < seen->graph->step_count) tk_json_put_str(w, seen->graph->steps[event->step].name);
+  else put_instance(walk, event);
   tk_json_key(w, "attempt");
   if (event->attempt) tk_json_put_int(w, event->attempt);
   else tk_json_put_null(w);

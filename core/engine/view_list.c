@@ -80,7 +80,8 @@ static bool visit_page(void *context, uint64_t task_no) {
     walk->next = walk->last;
     return false;
   }
-  walk->code = tk_reading_put_task(&walk->reading, &walk->w, task, &info, walk->filter->steps, walk->err);
+  walk->code = tk_reading_put_task(&walk->reading, &walk->w, task, &info, walk->filter->steps,
+                                   TK_INSTANCES_DEFAULT, walk->err);
   walk->count++;
   walk->last = task_no;
   return walk->code == 0;

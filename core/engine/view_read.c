@@ -26,8 +26,8 @@ int tk_reading_task_no(tk_reading *reading, const tk_id *id, uint64_t *task_no, 
 
 const tk_step *tk_reading_step(tk_task *task, uint32_t index, tk_err *err) {
   uint32_t c = index / TK_CHUNK_STEPS;
-  if (!task->chunks[c]) task->chunks[c] = task->load_chunk(task->load_context, task, c);
-  if (task->chunks[c]) return &task->chunks[c]->steps[index % TK_CHUNK_STEPS];
+  const tk_chunk *chunk = tk_task_chunk(task, c);
+  if (chunk) return &chunk->steps[index % TK_CHUNK_STEPS];
   tk_err_set(err, TK_E_CORRUPT, "task number %llu: the record of its steps from %u on is damaged; `check` tells more",
              (unsigned long long)task->no, c * TK_CHUNK_STEPS + 1);
   return NULL;

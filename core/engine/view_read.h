@@ -21,11 +21,17 @@ int tk_reading_task_no(tk_reading *reading, const tk_id *id, uint64_t *task_no, 
 const tk_step *tk_reading_step(tk_task *task, uint32_t index, tk_err *err);
 /* Puts the JSON of a payload; 0: null. */
 int tk_reading_put_payload(tk_reading *reading, tk_json_writer *w, uint64_t payload, tk_err *err);
+bool tk_reading_has_results(const tk_step *step);
+/* The results of a step; of a map, the list of its elements' results; null where there are none. */
+int tk_reading_put_results(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_step *step, tk_err *err);
+/* The error of a step; of a map, with those of its elements by their numbers, in `elements`. */
+int tk_reading_put_error(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_step *step, tk_err *err);
 /* A key that is not a C string (step and annotation names): one value must follow. */
 void tk_reading_put_key(tk_json_writer *w, tk_slice key);
 void tk_reading_put_id(tk_json_writer *w, const tk_id *id);
-/* The task as a JSON object; whole: with context, results, errors and steps. */
-int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, bool whole, tk_err *err);
+/* The task as a JSON object; whole: with context, results, errors and steps, of which `instances` says which instances. */
+int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, bool whole, int instances,
+                        tk_err *err);
 /* The key `approval` of a step that is one, and what waits there. */
 int tk_reading_put_approval(tk_reading *reading, tk_json_writer *w, const tk_task *task, uint32_t step, bool waits, tk_err *err);
 /* What a step in it sees of its task besides the outcomes, as a JSON object. */

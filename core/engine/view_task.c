@@ -66,12 +66,11 @@ static tk_slice queue_name(tk_reading *reading, const tk_task *task) {
   return name.size ? name : task->graph->queue;
 }
 
-/* A settled step has no current error, whatever went wrong on its way. */
+/* A settled step has no current error, whatever went wrong on its way; a map that is complete has those of its elements. */
 static bool has_current_error(const tk_step *step) {
+  if (step->fan && step->fan->failed && step->status == TK_STEP_COMPLETE) return true;
   return step->error && step->status != TK_STEP_COMPLETE && step->status != TK_STEP_SKIPPED && step->status != TK_STEP_RESOLVED;
 }
-
-static bool has_results(const tk_step *step) { return step->status == TK_STEP_COMPLETE || step->status == TK_STEP_RESOLVED; }
 
 static int put_outcomes(tk_reading *reading, tk_json_writer *w, tk_task *task, bool errors, tk_err *err) {
   const tk_graph *graph = task->graph;
@@ -80,9 +79,10 @@ static int put_outcomes(tk_reading *reading, tk_json_writer *w, tk_task *task, b
   for (uint32_t i = 0; i < graph->step_count; i++) {
     const tk_step *step = tk_reading_step(task, i, err);
     if (!step) return TK_E_CORRUPT;
-    if (errors ? step->status != TK_STEP_ERROR : !has_results(step)) continue;
+    bool failed = step->status == TK_STEP_ERROR || (step->fan && has_current_error(step));
+    if (errors ? !failed : !tk_reading_has_results(step)) continue;
     tk_reading_put_key(w, graph->steps[i].name);
-    int code = tk_reading_put_payload(reading, w, errors ? step->error : step->results, err);
+    int code = errors ? tk_reading_put_error(reading, w, task, step, err) : tk_reading_put_results(reading, w, task, step, err);
     if (code) return code;
   }
   tk_json_object_end(w);
@@ -96,16 +96,28 @@ static void put_depends_on(tk_json_writer *w, const tk_graph *graph, const tk_gr
   tk_json_array_end(w);
 }
 
-static int put_step(tk_reading *reading, tk_json_writer *w, const tk_task *task, uint32_t index, const tk_step *step,
+static void put_counts(tk_json_writer *w, const tk_step *step) {
+  if (!step->fan && step->status != TK_STEP_COMPLETE) {
+    tk_json_key(w, "instances");
+    tk_json_put_null(w);   /* its list is not known yet */
+    return;
+  }
+  tk_json_key(w, "instances");
+  tk_json_put_int(w, step->fan ? step->fan->count : 0);
+  tk_json_key(w, "failed");
+  tk_json_put_int(w, step->fan ? step->fan->failed : 0);
+}
+
+static int put_step(tk_reading *reading, tk_json_writer *w, tk_task *task, uint32_t index, uint32_t template_, const tk_step *step,
                     tk_err *err) {
-  const tk_graph *graph = task->graph;
-  const tk_graph_step *spec = &graph->steps[index];
+  const tk_graph_step *spec = &task->graph->steps[template_];
   bool waiting = step->status == TK_STEP_WAITING;
+  char room[TK_STEP_NAME_ROOM];
   tk_json_object(w);
-  put_str(w, "name", spec->name);
+  put_str(w, "name", tk_task_step_name(task, index, room));
   tk_json_key(w, "status");
   tk_json_put_cstr(w, tk_step_status_name(step->status));
-  put_depends_on(w, graph, spec);
+  put_depends_on(w, task->graph, spec);
   tk_json_key(w, "attempts");
   tk_json_put_int(w, step->attempts);
   tk_json_key(w, "retry_limit");
@@ -115,9 +127,12 @@ static int put_step(tk_reading *reading, tk_json_writer *w, const tk_task *task,
   tk_json_key(w, "skippable");
   tk_json_put_bool(w, spec->flags & TK_GRAPH_SKIPPABLE);
   int code = put_payload(reading, w, "inputs", step->inputs, err);
-  if (!code) code = put_payload(reading, w, "results", has_results(step) ? step->results : 0, err);
+  if (code) return code;
+  tk_json_key(w, "results");
+  code = tk_reading_put_results(reading, w, task, step, err);
   if (!code) code = put_payload(reading, w, "error", has_current_error(step) ? step->error : 0, err);
   if (code) return code;
+  if (tk_task_is_map(task, index)) put_counts(w, step);
   tk_json_key(w, "waiting_for");
   tk_json_put_cstr(w, waiting ? tk_waiting_for_name(step->waiting_for) : NULL);
   put_time(w, "next_attempt_at", waiting ? step->due_us : 0);
@@ -131,13 +146,30 @@ static int put_step(tk_reading *reading, tk_json_writer *w, const tk_task *task,
   return code;
 }
 
-static int put_steps(tk_reading *reading, tk_json_writer *w, tk_task *task, tk_err *err) {
+static bool is_shown(const tk_step *step, int instances) {
+  return instances == TK_INSTANCES_ALL || step->status == TK_STEP_ERROR || step->status == TK_STEP_CANCELLED;
+}
+
+static int put_instances(tk_reading *reading, tk_json_writer *w, tk_task *task, uint32_t map, int instances, tk_err *err) {
+  const tk_fan *fan = tk_task_step(task, map)->fan;
+  for (uint32_t i = 0; fan && i < fan->count; i++) {
+    const tk_step *step = tk_reading_step(task, fan->first + i, err);
+    if (!step) return TK_E_CORRUPT;
+    int code = is_shown(step, instances) ? put_step(reading, w, task, fan->first + i, map, step, err) : 0;
+    if (code) return code;
+  }
+  return 0;
+}
+
+static int put_steps(tk_reading *reading, tk_json_writer *w, tk_task *task, int instances, tk_err *err) {
+  if (instances == TK_INSTANCES_DEFAULT) instances = task->instances <= TK_INSTANCES_SHOWN ? TK_INSTANCES_ALL : TK_INSTANCES_FAILED;
   tk_json_key(w, "steps");
   tk_json_array(w);
   for (uint32_t i = 0; i < task->graph->step_count; i++) {
     const tk_step *step = tk_reading_step(task, i, err);
     if (!step) return TK_E_CORRUPT;
-    int code = put_step(reading, w, task, i, step, err);
+    int code = put_step(reading, w, task, i, i, step, err);
+    if (!code && instances != TK_INSTANCES_NONE) code = put_instances(reading, w, task, i, instances, err);
     if (code) return code;
   }
   tk_json_array_end(w);
@@ -162,7 +194,7 @@ static void put_times(tk_json_writer *w, const tk_task *task, const tk_task_info
   put_time(w, "run_at", info->run_at_us);
 }
 
-int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, bool whole,
+int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, bool whole, int instances,
                         tk_err *err) {
   tk_json_object(w);
   put_heading(w, task, info);
@@ -179,7 +211,7 @@ int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, c
   if (!code && whole) code = put_outcomes(reading, w, task, true, err);
   if (code) return code;
   put_times(w, task, info);
-  if (whole) code = put_steps(reading, w, task, err);
+  if (whole) code = put_steps(reading, w, task, instances, err);
   tk_json_key(w, "attempt_of_task");
   tk_json_put_int(w, task->attempt);
   if (!code && whole && task->results) code = put_payload(reading, w, "resolution", task->results, err);
@@ -212,7 +244,6 @@ int tk_view_annotations(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err
 }
 
 int tk_view_task(tk_engine *engine, const tk_id *id, int instances, tk_buf *out, tk_err *err) {
-  (void)instances;   /* which instances of a map are shown; a definition without maps has none */
   tk_reading reading;
   tk_task *task;
   tk_task_info info;
@@ -223,7 +254,7 @@ int tk_view_task(tk_engine *engine, const tk_id *id, int instances, tk_buf *out,
   if (!code) code = tk_reading_task(&reading, task_no, &task, &info, err);
   if (!code) {
     tk_json_writer w = tk_json_to(out);
-    code = tk_reading_put_task(&reading, &w, task, &info, true, err);
+    code = tk_reading_put_task(&reading, &w, task, &info, true, instances, err);
   }
   tk_reading_close(&reading);
   if (code) out->size = start;

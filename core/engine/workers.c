@@ -101,7 +101,7 @@ static void send(tk_worker_handle *w, tk_message *message) {
 
 static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t index, bool ask, tk_batch *batch) {
   const tk_step *step = tk_task_step(task, index);
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
   tk_run_message *m = tk_calloc(1, sizeof *m);
   m->message.type = TK_MSG_RUN;
   m->worker = w;
@@ -116,6 +116,13 @@ static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t ind
   m->timeout_us = g->timeout_us;
   m->heartbeat_timeout_us = g->heartbeat_timeout_us;
   m->inputs = step->inputs;
+  m->template_ = (uint32_t)(g - task->graph->steps);
+  m->ordinal = step->ordinal;
+  if (step->role == TK_ROLE_ELEMENT) {
+    const tk_step *map = tk_task_step(task, step->template_);
+    m->inputs = map->inputs;
+    m->items = map->fan->items + (step->ordinal - 1) / TK_MAP_PAGE;
+  }
   m->progress = step->progress;
   send(w, &m->message);
   tk_running *r = tk_malloc(sizeof *r);
@@ -149,6 +156,8 @@ void tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load) {
     }
     tk_claim_result result = tk_decide_claim(d, task, &entry, from_index);
     if (result == TK_CLAIM_NOT) continue;
+    if (result == TK_CLAIM_RUN_MORE && from_index) indexed--;
+    else if (result == TK_CLAIM_RUN_MORE) fresh--;
     if (!batch) {
       batch = tk_calloc(1, sizeof *batch);
       batch->turn = e->turn;
@@ -263,9 +272,10 @@ static bool look_timer(void *context, const tk_timer *timer) {
     return true;   /* a limit, not something to wait for */
   tk_arena_reset(&look->arena);
   if (tk_snap_task(look->snap, &look->arena, timer->task_no, tk_engine_graph_lookup, look->engine, &task, NULL, NULL)) return true;
-  uint32_t queue = timer->step != TK_NO_STEP && task->graph->steps[timer->step].queue_no
-                       ? task->graph->steps[timer->step].queue_no
-                       : task->queue;
+  uint32_t queue = timer->step == TK_NO_STEP || !tk_task_chunk(task, timer->step / TK_CHUNK_STEPS)
+                       ? 0
+                       : tk_task_template(task, timer->step)->queue_no;
+  if (!queue) queue = task->queue;
   look->expected = task->status != TK_TASK_PAUSED && ours(look->engine, queue, task->definition);
   look->expected_us = timer->due_us;
   return !look->expected;
@@ -310,7 +320,7 @@ void tk_workers_tell_idle(tk_engine *e) {
   tk_meta meta;
   if (tk_snap_open(e->store, &look.snap, NULL)) return;
   int code = tk_snap_meta(look.snap, &meta, NULL);
-  bool idle = !code && meta.last_seq == e->last_seq && !meta.steps_by_status[TK_STEP_IN_PROGRESS] && tk_snap_inbox_empty(look.snap);
+  bool idle = !code && meta.last_seq == e->last_seq && tk_snap_claims_empty(look.snap) && tk_snap_inbox_empty(look.snap);
   if (idle) idle = tk_snap_each_timer(look.snap, look_timer, &look, NULL) == TK_OK && !look.expected;
   if (idle) tk_snap_each_ready(look.snap, look_ready, &look, NULL);
   tk_snap_close(look.snap);

@@ -2,11 +2,6 @@
 
 #include "model/decide_parts.h"
 
-void tk_task_prepare(tk_task *task, tk_arena *arena) {
-  task->chunk_count = tk_chunk_count_for(task->graph->step_count);
-  task->chunks = TK_ARENA_ARRAY(arena, tk_chunk *, task->chunk_count);
-}
-
 static tk_chunk *fresh_chunk(void *context, tk_task *task, uint32_t index) {
   (void)task;
   (void)index;
@@ -57,7 +52,7 @@ int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submissio
   return TK_OK;
 }
 
-static void start_task(tk_decide *d, tk_task *task) {
+void tk_part_start_task(tk_decide *d, tk_task *task) {
   if (task->status == TK_TASK_PENDING) tk_part_set_task(d, task, TK_TASK_IN_PROGRESS);
   if (task->started_at_us) return;
   task->started_at_us = d->now_us;
@@ -70,26 +65,9 @@ static void put_claim(tk_decide *d, const tk_task *task, uint32_t index, uint32_
   tk_list_push(d->changes->arena, &d->changes->claims, claim);
 }
 
-tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, const tk_ready *ready, bool indexed) {
-  uint32_t index = ready->step;
+static void start_attempt(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
-  if (indexed) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
-  bool startable = step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING));
-  if (!startable) return TK_CLAIM_NOT;
-  bool open = task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS;
-  if (!open || (task->graph->max_parallel && task->running >= task->graph->max_parallel)) {
-    tk_part_hold(d, task, index);
-    return TK_CLAIM_NOT;
-  }
-  if ((task->graph->steps[index].flags & TK_GRAPH_ASK) && !(step->flags & TK_STEP_F_ASKED)) {
-    step->flags |= TK_STEP_F_ASKING;
-    step->owner = d->process;
-    task->running++;
-    tk_part_touch(d, task, index);
-    put_claim(d, task, index, 0);
-    return TK_CLAIM_ASK;
-  }
-  start_task(d, task);
+  tk_part_start_task(d, task);
   tk_part_set_step(d, task, index, TK_STEP_IN_PROGRESS);
   step->attempts++;
   step->owner = d->process;
@@ -97,6 +75,38 @@ tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, const tk_ready *rea
   if (!step->started_at_us) step->started_at_us = d->now_us;
   tk_part_log(d, task, TK_LOG_STEP_STARTED, index, step->attempts, 0, tk_slice_of(NULL, 0));
   put_claim(d, task, index, step->attempts);
+}
+
+static tk_claim_result claim_element(tk_decide *d, tk_task *task, tk_ready *ready) {
+  uint32_t map = ready->step;
+  ready->step = tk_fan_next(d, task, map);
+  start_attempt(d, task, ready->step);
+  tk_fan_give(d, task, map);
+  return tk_task_step(task, map)->flags & TK_STEP_F_GIVING ? TK_CLAIM_RUN_MORE : TK_CLAIM_RUN;
+}
+
+tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed) {
+  uint32_t index = ready->step;
+  tk_step *step = tk_task_step(task, index);
+  bool startable = tk_step_startable(step), gives = startable && step->status == TK_STEP_IN_PROGRESS;
+  if (indexed && !gives) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
+  if (!startable) return TK_CLAIM_NOT;
+  bool open = task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS;
+  if (!open || (task->graph->max_parallel && task->running >= task->graph->max_parallel)) {
+    if (gives) tk_fan_take_back(d, task, index);
+    tk_part_hold(d, task, index);
+    return TK_CLAIM_NOT;
+  }
+  if (gives) return claim_element(d, task, ready);
+  if ((tk_task_template(task, index)->flags & TK_GRAPH_ASK) && !(step->flags & TK_STEP_F_ASKED)) {
+    step->flags |= TK_STEP_F_ASKING;
+    step->owner = d->process;
+    task->running++;
+    tk_part_touch(d, task, index);
+    put_claim(d, task, index, 0);
+    return TK_CLAIM_ASK;
+  }
+  start_attempt(d, task, index);
   return TK_CLAIM_RUN;
 }
 
@@ -104,7 +114,7 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
   bool ignored;
   if (!fenced) fenced = &ignored;
   *fenced = false;
-  if (event->step != TK_NO_STEP && event->step >= task->graph->step_count)
+  if (event->step != TK_NO_STEP && event->step >= tk_task_count(task))
     return tk_err_set(err, TK_E_INVALID, "handler %.*s/%.*s has no step %u", (int)task->graph->ns.size, task->graph->ns.data,
                       (int)task->graph->name.size, task->graph->name.data, event->step);
   switch (event->type) {

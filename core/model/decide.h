@@ -22,12 +22,10 @@ int tk_decide_check_submission(const tk_submission *submission, tk_err *err);
 /* Makes a task out of a submission. `task` is zeroed memory with chunks prepared (tk_task_prepare) by the caller; no is set. */
 int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err);
 
-typedef enum tk_claim_result { TK_CLAIM_RUN, TK_CLAIM_ASK, TK_CLAIM_NOT } tk_claim_result;
+typedef enum tk_claim_result { TK_CLAIM_RUN, TK_CLAIM_RUN_MORE, TK_CLAIM_ASK, TK_CLAIM_NOT } tk_claim_result;
 /* Starts a ready step for d->process: step.started, attempt + 1; or an ask; or TK_CLAIM_NOT when it may not start now (paused, at
- * max_parallel, no longer ready): it is then held or dropped. `indexed`: the entry is in the index and must be taken out. */
-tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, const tk_ready *ready, bool indexed);
-
-/* Allocates task->chunks for its graph (none loaded); `created` tasks get zero chunks without a loader. */
-void tk_task_prepare(tk_task *task, tk_arena *arena);
+ * max_parallel, no longer ready): it is then held or dropped. `indexed`: the entry is in the index and must be taken out. The
+ * entry of a map starts its next element: ready->step is changed to that, and with TK_CLAIM_RUN_MORE the entry stays. */
+tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed);
 
 #endif

@@ -16,7 +16,8 @@ static int refuse_task(tk_err *err, const tk_task *task, const char *verb, uint8
 static int refuse_step(tk_err *err, const tk_task *task, uint32_t index, const char *verb, uint8_t to) {
   char id[37];
   tk_id_format(&task->id, id);
-  tk_slice name = task->graph->steps[index].name;
+  char room[TK_STEP_NAME_ROOM];
+  tk_slice name = tk_task_step_name((tk_task *)task, index, room);
   return tk_err_set(err, TK_E_REFUSED, "%s of step '%.*s' of task %s is refused: it is %s and cannot become %s", verb,
                     (int)name.size, name.data, id, tk_step_status_name(tk_task_step((tk_task *)task, index)->status),
                     tk_step_status_name(to));
@@ -41,6 +42,7 @@ static int cancel_step(tk_decide *d, tk_task *task, const tk_event *event, tk_er
   tk_part_unhook(d, task, event->step);
   tk_part_set_step(d, task, event->step, TK_STEP_CANCELLED);
   tk_part_log(d, task, TK_LOG_STEP_CANCELLED, event->step, 0, 0, event->audit);
+  if (tk_task_is_map(task, event->step)) tk_fan_cancelled(d, task, event->step);
   tk_part_release_failed(d, task, event->step);
   tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
@@ -59,7 +61,6 @@ static int resume_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
   if (task->status != TK_TASK_PAUSED) return refuse_task(err, task, "resume", TK_TASK_IN_PROGRESS);
   tk_part_set_task(d, task, task->paused_from);
   tk_part_log(d, task, TK_LOG_TASK_RESUMED, TK_NO_STEP, 0, 0, event->audit);
-  task->held_from = 0;
   tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
@@ -188,6 +189,10 @@ static int annotate(tk_decide *d, tk_task *task, const tk_event *event) {
 
 int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
   bool whole = event->step == TK_NO_STEP;
+  if (!whole && tk_task_is_instance(task, event->step)) {
+    int code = tk_fan_admit(d, task, event, err);
+    if (code) return code;
+  }
   switch (event->type) {
     case TK_EV_CANCEL: return whole ? cancel_task(d, task, event, err) : cancel_step(d, task, event, err);
     case TK_EV_PAUSE: return pause_task(d, task, event, err);
@@ -203,7 +208,7 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
 }
 
 static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
-  const tk_graph_step *g = &task->graph->steps[event->step];
+  const tk_graph_step *g = tk_task_template(task, event->step);
   bool late = event->timer_kind == TK_TIMER_SIGNAL;
   if (event->timer_kind == TK_TIMER_APPROVAL) {
     tk_part_approval_due(d, task, event->step);
@@ -265,6 +270,10 @@ void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
       if (tk_part_running(task) && same_attempt) retry_from(d, task, event->cursor);
       break;
     case TK_SWEEP_HELD: tk_part_release_held(d, task); break;
+    case TK_SWEEP_STOP_ELEMENTS:
+    case TK_SWEEP_RENEW_ELEMENTS:
+      if (tk_part_running(task)) tk_fan_sweep(d, task, event);
+      break;
     default: TK_ASSERT(!"a sweep");
   }
   tk_part_settle(d, task, 0);

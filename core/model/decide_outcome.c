@@ -8,6 +8,7 @@ static const tk_slice nothing = {NULL, 0};
  * its own: whoever answers it, from the same committed values, answers the same; a late release only has it asked again. */
 static bool is_current(const tk_task *task, const tk_step *step, const tk_event *event) {
   if (!tk_part_running(task)) return false;
+  if (tk_task_is_map(task, event->step) && event->attempt) return false;   /* its elements run, not itself */
   if (event->attempt == 0) return step->status == TK_STEP_READY && (step->flags & TK_STEP_F_ASKING);
   return step->status == TK_STEP_IN_PROGRESS && step->attempts == event->attempt;
 }
@@ -20,7 +21,7 @@ static void retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t del
   tk_step *step = tk_task_step(task, index);
   if (delay_us < 0)
     delay_us =
-        (int64_t)(tk_retry_delay(&task->graph->steps[index].retry, step->failures, (double)step->delay_us / 1e6, d->rng) * 1e6);
+        (int64_t)(tk_retry_delay(&tk_task_template(task, index)->retry, step->failures, (double)step->delay_us / 1e6, d->rng) * 1e6);
   step->delay_us = delay_us;
   int64_t due_us = due_after(d->now_us, delay_us);
   char at[32];
@@ -56,9 +57,10 @@ static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
 
 static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_step *step = tk_task_step(task, event->step);
-  const tk_graph_step *g = &task->graph->steps[event->step];
+  const tk_graph_step *g = tk_task_template(task, event->step);
   count_failure(d, task, event, event->data);
-  if (event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit)
+  bool again = event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit;
+  if (again && !tk_fan_is_stopped(task, event->step))
     retry_later(d, task, event->step, event->delay_us);
   else tk_part_fail(d, task, event->step);
 }
@@ -91,14 +93,14 @@ static void step_lost(tk_decide *d, tk_task *task, const tk_event *event) {
   step->losses++;
   set_error(d, step, tk_slice_str(error));
   tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, event->attempt, step->error, nothing);
-  if (step->losses < task->graph->steps[event->step].retry.lost_limit) tk_part_make_ready(d, task, event->step);
+  if (step->losses < tk_task_template(task, event->step)->retry.lost_limit) tk_part_make_ready(d, task, event->step);
   else tk_part_fail(d, task, event->step);
 }
 
 /* The end of an ask, whatever came of it: the step is an ordinary ready step again, and not in the index. */
 static void end_ask(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
-  step->flags &= (uint8_t)~TK_STEP_F_ASKING;
+  step->flags &= (uint16_t)~TK_STEP_F_ASKING;
   step->owner = 0;
   task->running--;
   tk_part_touch(d, task, index);
@@ -117,7 +119,7 @@ static void complete_and_release(tk_decide *d, tk_task *task, uint32_t index, tk
 /* The answer of an ask is at hand: the step goes on as its kind does. */
 static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
   uint32_t index = event->step;
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
   tk_step *step = tk_task_step(task, index);
   if (event->ask_skip) {
     tk_part_skip(d, task, index, 0, nothing);
@@ -128,6 +130,8 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
   step->inputs = event->data.size ? tk_changes_payload(d->changes, event->data) : 0;
   if (g->kind == TK_KIND_APPROVAL) {
     tk_part_open_approval(d, task, index, event->name);
+  } else if (tk_task_is_map(task, index)) {
+    tk_fan_answered(d, task, index, event->name, event->cursor);
   } else if (g->kind == TK_KIND_SWITCH) {
     complete_and_release(d, task, index, event->name, event->cursor);
   } else if (g->kind == TK_KIND_SLEEP && g->sleep_us < 0) {
@@ -196,6 +200,7 @@ int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *
     default: TK_ASSERT(!"an outcome");
   }
   tk_part_release_held(d, task);
+  if (step->role) step = tk_task_step(task, step->template_);   /* a map's error is the task's, not an element's */
   tk_part_settle(d, task, step->error);
   return TK_OK;
 }

@@ -13,7 +13,34 @@ void tk_part_dirty(tk_decide *d, tk_task *task) {
 
 void tk_part_touch(tk_decide *d, tk_task *task, uint32_t index) {
   tk_part_dirty(d, task);
-  task->chunks[index / TK_CHUNK_STEPS]->dirty = true;
+  tk_chunk *chunk = tk_task_chunk(task, index / TK_CHUNK_STEPS);
+  chunk->dirty = true;
+  chunk->absent = false;
+}
+
+uint32_t tk_part_reserve(tk_decide *d, tk_task *task, uint32_t count) {
+  uint32_t first = tk_task_count(task);
+  task->instances += count;
+  /* The first chunk comes from the store with nothing behind the task's last step. */
+  if (first < TK_CHUNK_STEPS) memset(&tk_task_chunk(task, 0)->steps[first], 0, (TK_CHUNK_STEPS - first) * sizeof(tk_step));
+  tk_part_dirty(d, task);
+  return first;
+}
+
+void tk_part_instance(tk_decide *d, tk_task *task, uint32_t index, uint8_t role, uint32_t template_, uint32_t ordinal) {
+  tk_step *step = tk_task_step(task, index);
+  TK_ASSERT(tk_task_is_instance(task, index) && !step->role);
+  step->role = role;
+  step->template_ = (uint16_t)template_;
+  step->ordinal = ordinal;
+  d->changes->steps_delta[TK_STEP_PENDING]++;
+  tk_part_touch(d, task, index);
+}
+
+uint32_t tk_part_beyond_absent(tk_task *task, uint32_t index) {
+  uint32_t c = index / TK_CHUNK_STEPS;
+  if (!tk_task_is_instance(task, index) || !tk_task_chunk(task, c)->absent) return index;
+  return (c + 1) * TK_CHUNK_STEPS;
 }
 
 static bool counts_as_failed(const tk_task *task, uint32_t index, uint8_t status) {
@@ -21,22 +48,24 @@ static bool counts_as_failed(const tk_task *task, uint32_t index, uint8_t status
   return status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE);
 }
 
-static bool is_active(uint8_t status) {
-  return status == TK_STEP_READY || status == TK_STEP_IN_PROGRESS || status == TK_STEP_WAITING;
-}
-
 void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t status) {
   tk_step *step = tk_task_step(task, index);
   uint8_t from = step->status;
   TK_ASSERT(tk_step_may(from, status));
-  task->open += tk_step_final(from) && !tk_step_final(status);
-  task->open -= !tk_step_final(from) && tk_step_final(status);
-  task->active += is_active(status);
-  task->active -= is_active(from);
-  task->running += status == TK_STEP_IN_PROGRESS;
-  task->running -= from == TK_STEP_IN_PROGRESS;
-  task->failed += counts_as_failed(task, index, status);
-  task->failed -= counts_as_failed(task, index, from);
+  task->active += tk_step_active(status);
+  task->active -= tk_step_active(from);
+  if (!tk_task_is_map(task, index)) {
+    task->running += status == TK_STEP_IN_PROGRESS;
+    task->running -= from == TK_STEP_IN_PROGRESS;
+  }
+  if (tk_task_is_instance(task, index)) {
+    tk_fan_count(d, task, index, from, status);
+  } else {
+    task->open += tk_step_final(from) && !tk_step_final(status);
+    task->open -= !tk_step_final(from) && tk_step_final(status);
+    task->failed += counts_as_failed(task, index, status);
+    task->failed -= counts_as_failed(task, index, from);
+  }
   d->changes->steps_delta[from]--;
   d->changes->steps_delta[status]++;
   step->status = status;
@@ -80,16 +109,21 @@ tk_slice tk_part_text(tk_decide *d, const char *format, ...) {
   return tk_arena_copy(d->changes->arena, tk_slice_of(text, (size_t)size));
 }
 
-static tk_ready ready_entry(const tk_task *task, uint32_t index) {
-  uint32_t queue = task->graph->steps[index].queue_no;
-  const tk_step *step = &task->chunks[index / TK_CHUNK_STEPS]->steps[index % TK_CHUNK_STEPS];
+static tk_ready ready_entry(tk_task *task, uint32_t index) {
+  uint32_t queue = tk_task_template(task, index)->queue_no;
+  const tk_step *step = tk_task_step(task, index);
   tk_ready entry = {queue ? queue : task->queue, task->definition, task->priority, task->no, index, step->ready_at_us};
   return entry;
 }
 
-void tk_part_index(tk_decide *d, const tk_task *task, uint32_t index) {
+void tk_part_index(tk_decide *d, tk_task *task, uint32_t index) {
   tk_ready entry = ready_entry(task, index);
   tk_list_push(d->changes->arena, &d->changes->ready, entry);
+}
+
+void tk_part_unindex(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_ready entry = ready_entry(task, index);
+  tk_list_push(d->changes->arena, &d->changes->unready, entry);
 }
 
 /* Paused, or before its run_at: what is ready is held. */
@@ -98,6 +132,8 @@ static bool may_start(const tk_task *task) {
 }
 
 static bool at_limit(const tk_task *task) { return task->graph->max_parallel && task->running >= task->graph->max_parallel; }
+
+bool tk_part_may_start(const tk_task *task) { return may_start(task) && !at_limit(task); }
 
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index) {
   tk_task_step(task, index)->flags |= TK_STEP_F_HELD;
@@ -111,7 +147,8 @@ void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
   step->ready_at_us = d->now_us;
   step->due_us = 0;
-  if (!may_start(task) || at_limit(task)) tk_part_hold(d, task, index);
+  if (step->role == TK_ROLE_ELEMENT) tk_fan_element_moved(d, task, index);
+  else if (!tk_part_may_start(task)) tk_part_hold(d, task, index);
   else tk_part_index(d, task, index);
 }
 
@@ -135,20 +172,23 @@ void tk_part_release_held(tk_decide *d, tk_task *task) {
   uint32_t room = task->graph->max_parallel
                       ? task->graph->max_parallel - (at_limit(task) ? task->graph->max_parallel : task->running)
                       : UINT32_MAX;
-  uint32_t at = task->held_from, end = at + TK_SWEEP_STEPS, count = task->graph->step_count;
-  if (end > count) end = count;
-  for (; at < end && room && task->held; at++) {
+  uint32_t at = task->held_from, count = tk_task_count(task), budget = TK_SWEEP_STEPS;
+  for (; at < count && budget && room && task->held; at++, budget--) {
     tk_step *step = tk_task_step(task, at);
-    if (!(step->flags & TK_STEP_F_HELD)) continue;
-    step->flags &= (uint8_t)~TK_STEP_F_HELD;
-    task->chunks[at / TK_CHUNK_STEPS]->dirty = true;
+    if (!(step->flags & TK_STEP_F_HELD)) {
+      at = tk_part_beyond_absent(task, at + 1) - 1;
+      continue;
+    }
+    step->flags &= (uint16_t)~TK_STEP_F_HELD;
+    if (step->status == TK_STEP_IN_PROGRESS) step->flags |= TK_STEP_F_GIVING;
+    tk_part_touch(d, task, at);
     task->held--;
     room--;
     tk_part_index(d, task, at);
   }
   task->held_from = at;
   tk_part_dirty(d, task);
-  if (at == end && room && task->held) tk_part_sweep(d, task, TK_SWEEP_HELD, TK_NO_STEP, at, tk_slice_of(NULL, 0));
+  if (room && task->held) tk_part_sweep(d, task, TK_SWEEP_HELD, TK_NO_STEP, at, tk_slice_of(NULL, 0));
 }
 
 static void interrupt(tk_decide *d, tk_task *task, uint32_t index, const tk_step *step) {
@@ -161,17 +201,19 @@ void tk_part_unhook(tk_decide *d, tk_task *task, uint32_t index) {
   if (step->status == TK_STEP_READY) {
     if (step->flags & TK_STEP_F_ASKING) {
       interrupt(d, task, index, step);
-      step->flags &= (uint8_t)~TK_STEP_F_ASKING;
+      step->flags &= (uint16_t)~TK_STEP_F_ASKING;
       task->running--;
+    } else if (step->flags & TK_STEP_F_QUEUED) {
+      tk_fan_unqueue(d, task, index);
     } else if (step->flags & TK_STEP_F_HELD) {
-      step->flags &= (uint8_t)~TK_STEP_F_HELD;
+      step->flags &= (uint16_t)~TK_STEP_F_HELD;
       task->held--;
     } else {
-      tk_ready entry = ready_entry(task, index);
-      tk_list_push(d->changes->arena, &d->changes->unready, entry);
+      tk_part_unindex(d, task, index);
     }
   } else if (step->status == TK_STEP_IN_PROGRESS) {
-    interrupt(d, task, index, step);
+    if (tk_task_is_map(task, index)) tk_fan_take_back(d, task, index);
+    else interrupt(d, task, index, step);
   } else if (step->status == TK_STEP_WAITING) {
     if (step->waiting_for == TK_WAIT_APPROVAL) tk_part_close_approval(d, task, index);
     if (!step->due_us) return;
@@ -215,9 +257,14 @@ void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
 }
 
 void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice audit) {
-  uint32_t at = from, count = task->graph->step_count;
-  for (; at < count && at < from + TK_SWEEP_STEPS; at++) {
-    if (tk_step_final(tk_task_step(task, at)->status)) continue;
+  uint32_t at = from, count = tk_task_count(task);
+  for (uint32_t budget = TK_SWEEP_STEPS; at < count && budget; budget--, at++) {
+    const tk_step *step = tk_task_step(task, at);
+    if (tk_step_final(step->status)) continue;
+    if (tk_task_is_instance(task, at) && !step->role) {
+      at = tk_part_beyond_absent(task, at + 1) - 1;
+      continue;
+    }
     tk_part_unhook(d, task, at);
     tk_part_set_step(d, task, at, TK_STEP_CANCELLED);
     tk_part_log(d, task, TK_LOG_STEP_CANCELLED, at, 0, 0, tk_slice_of(NULL, 0));

@@ -18,6 +18,13 @@ static inline bool tk_part_running(const tk_task *task) {   /* may anything stil
   return task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS || task->status == TK_TASK_PAUSED;
 }
 
+/* Room for `count` more instances: index of the first. They are pending and cost nothing until they are touched. */
+uint32_t tk_part_reserve(tk_decide *d, tk_task *task, uint32_t count);
+/* Touches an instance for the first time. */
+void tk_part_instance(tk_decide *d, tk_task *task, uint32_t index, uint8_t role, uint32_t template_, uint32_t ordinal);
+/* `index`, or the first step behind a whole chunk of instances that were never touched. */
+uint32_t tk_part_beyond_absent(tk_task *task, uint32_t index);
+
 /* The step may run: ready, indexed or held. From any status that may become ready. */
 void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index);
 /* The step's turn has come: a run is ready, a sleep or a signal waits (or is complete at once: true, and its dependents were not
@@ -47,7 +54,12 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
 void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from);
 /* A ready step that may not start now (its task is paused or at its limit) stays out of the index. */
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index);
-void tk_part_index(tk_decide *d, const tk_task *task, uint32_t index);
+void tk_part_index(tk_decide *d, tk_task *task, uint32_t index);
+void tk_part_unindex(tk_decide *d, tk_task *task, uint32_t index);
+/* Neither paused, nor before its run_at, nor at max_parallel. */
+bool tk_part_may_start(const tk_task *task);
+/* The task's first step starts. */
+void tk_part_start_task(tk_decide *d, tk_task *task);
 /* Puts held steps into the index while the task may start more. */
 void tk_part_release_held(tk_decide *d, tk_task *task);
 /* Takes a ready step out of the index, a waiting one off its timer, interrupts a running one: before it becomes something else.
@@ -62,6 +74,30 @@ void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error);
 /* Cancels what is not final from step `from` on; at the end the task's last event. `status` of the task says which: cancelled, or
  * error (its timeout). */
 void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice audit);
+
+/* Maps (decide_fan.c). The answer of the ask: its list; begins. */
+void tk_fan_answered(tk_decide *d, tk_task *task, uint32_t map, tk_slice pages, uint32_t count);
+/* A ready map whose list is known, for the first time or again: then what failed gets fresh attempts. */
+void tk_fan_begin(tk_decide *d, tk_task *task, uint32_t map);
+/* Puts the map into the ready index or takes it out, by whether an element may start. */
+void tk_fan_give(tk_decide *d, tk_task *task, uint32_t map);
+void tk_fan_take_back(tk_decide *d, tk_task *task, uint32_t map);
+/* The element to start next of a map that gives: ready. */
+uint32_t tk_fan_next(tk_decide *d, tk_task *task, uint32_t map);
+/* An element changed its status. */
+void tk_fan_count(tk_decide *d, tk_task *task, uint32_t element, uint8_t from, uint8_t to);
+void tk_fan_unqueue(tk_decide *d, tk_task *task, uint32_t element);
+/* An element became ready again, or waits. */
+void tk_fan_element_moved(tk_decide *d, tk_task *task, uint32_t element);
+/* An element is at its end: what that means to the map. */
+void tk_fan_element_ended(tk_decide *d, tk_task *task, uint32_t element, bool failed);
+/* The map was cancelled alone: its elements are too. */
+void tk_fan_cancelled(tk_decide *d, tk_task *task, uint32_t map);
+/* Whether the step is an element of a map that starts nothing any more. */
+bool tk_fan_is_stopped(tk_task *task, uint32_t index);
+void tk_fan_sweep(tk_decide *d, tk_task *task, const tk_event *event);
+/* Whether an operation on an element is possible while its map is as it is. */
+int tk_fan_admit(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);
 
 /* By kind of event: workers' outcomes, clients' operations. */
 int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err);

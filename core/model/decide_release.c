@@ -24,9 +24,11 @@ void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_f
   tk_step *step = tk_task_step(task, index);
   step->waiting_for = waiting_for;
   step->due_us = due_us;
-  if (!due_us) return;
-  tk_timer timer = {due_us, task->no, index, timer_kind};
-  tk_list_push(d->changes->arena, &d->changes->timers, timer);
+  if (due_us) {
+    tk_timer timer = {due_us, task->no, index, timer_kind};
+    tk_list_push(d->changes->arena, &d->changes->timers, timer);
+  }
+  if (step->role == TK_ROLE_ELEMENT) tk_fan_element_moved(d, task, index);
 }
 
 static int64_t after(int64_t now_us, int64_t delay_us) { return delay_us < INT64_MAX / 2 ? now_us + delay_us : INT64_MAX / 2; }
@@ -66,7 +68,7 @@ void tk_part_keep_signal(tk_decide *d, tk_task *task, tk_slice name, uint64_t pa
 }
 
 bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index) {
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
   uint64_t payload = take_signal(d, task, g->signal);
   if (payload) {
     tk_part_complete(d, task, index, payload, 0, nothing);
@@ -79,13 +81,18 @@ bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index) {
 }
 
 bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index) {
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
+  bool map = tk_task_is_map(task, index);
   bool asks = (g->flags & TK_GRAPH_ASK) && !(tk_task_step(task, index)->flags & TK_STEP_F_ASKED);
-  if (g->kind == TK_KIND_RUN || g->kind == TK_KIND_SWITCH || asks) {
+  if (((g->kind == TK_KIND_RUN || g->kind == TK_KIND_SWITCH) && !map) || asks) {
     tk_part_make_ready(d, task, index);
     return false;
   }
   if (tk_task_step(task, index)->status != TK_STEP_READY) tk_part_set_step(d, task, index, TK_STEP_READY);
+  if (map) {
+    tk_fan_begin(d, task, index);
+    return false;
+  }
   if (g->kind == TK_KIND_SIGNAL) return tk_part_await_signal(d, task, index);
   int64_t due_us = after(d->now_us, g->sleep_us);
   log_waiting(d, task, index, "timer", due_us);
@@ -189,12 +196,16 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
  * error are told again what became of it, those that were released by an error that continues are not. */
 static void tell(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, uint32_t branch) {
   tk_step *step = tk_task_step(task, index);
+  if (tk_task_is_instance(task, index)) {
+    tk_fan_element_ended(d, task, index, end == TK_DEP_FAILED);
+    return;
+  }
   if (step->flags & TK_STEP_F_RELEASED) return;
   if (end == TK_DEP_FAILED) {
     if (!task->graph->steps[index].ends_matter || (step->flags & TK_STEP_F_FAILED)) return;
     step->flags |= TK_STEP_F_FAILED;
   } else if (step->flags & TK_STEP_F_FAILED) {
-    step->flags &= (uint8_t)~TK_STEP_F_FAILED;
+    step->flags &= (uint16_t)~TK_STEP_F_FAILED;
     end |= TK_DEP_RECOVERED;
   }
   tk_part_release(d, task, index, 0, end, branch);
@@ -220,7 +231,7 @@ void tk_part_release_failed(tk_decide *d, tk_task *task, uint32_t index) { tell(
 
 void tk_part_fail(tk_decide *d, tk_task *task, uint32_t index) {
   tk_part_set_step(d, task, index, TK_STEP_ERROR);
-  if (!(task->graph->steps[index].flags & TK_GRAPH_CONTINUE)) {
+  if (tk_task_is_instance(task, index) || !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE)) {
     tell(d, task, index, TK_DEP_FAILED, 0);
     return;
   }

@@ -24,7 +24,8 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_STEP_LOG,      /* data: {"level","message","fields"} */
                              TK_EV_ASK_DONE,   /* data: inputs JSON, or empty; ask_skip: `when` said no; cursor: case of a switch;
                                                   name: its name, or the plan of an approval;
-                                                  due_us: end of a sleep */
+                                                  due_us: end of a sleep; of a map name: its list, TK_MAP_PAGE elements a line (each
+                                                  an array), cursor: how many */
                              TK_EV_ASK_FAILED, /* data: error JSON: the step is in error */
                              /* From the store. */
                              TK_EV_TIMER,  /* timer_kind, due_us */
@@ -48,7 +49,9 @@ typedef enum tk_sweep_kind {      /* stored */
   TK_SWEEP_RELEASE,               /* step is done: release its dependents, from outs[cursor] on */
   TK_SWEEP_CANCEL,                /* cancel what is not final; data: the audit of the cancel */
   TK_SWEEP_RETRY,                 /* fresh attempts for what failed */
-  TK_SWEEP_HELD                   /* put held steps into the ready index while the task may start more */
+  TK_SWEEP_HELD,                  /* put held steps into the ready index while the task may start more */
+  TK_SWEEP_STOP_ELEMENTS,         /* cancel the elements of a map (step) that do not run, from number `cursor` on */
+  TK_SWEEP_RENEW_ELEMENTS         /* fresh attempts for the elements of a map that failed, from number `cursor` on */
 } tk_sweep_kind;
 
 /* What the end of a step means to its dependents. */
@@ -75,7 +78,7 @@ typedef struct tk_event {
   uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken */
   int64_t delay_us;               /* STEP_FAILED: before the next attempt, -1: the built-in policy; SNOOZED: the pause */
   int64_t due_us;                 /* TIMER; ASK_DONE of a sleep */
-  tk_slice name;                  /* ANNOTATE, SIGNAL */
+  tk_slice name;                  /* ANNOTATE, SIGNAL; ASK_DONE of a switch or a map */
   tk_slice data;                  /* JSON by type, as above; RESOLVE: results */
   tk_slice audit;                 /* a JSON object {"reason":..., "by":...} for operations; empty: none */
   tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted

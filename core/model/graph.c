@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "bounds.h"
 
-#define GRAPH_VERSION 2   /* 1 had no kinds, joins, cases */
+#define GRAPH_VERSION 3   /* 1 had no kinds, joins, cases; 2 no maps */
 
 /* One block: the graph, its steps, the edges both ways, the name index, retry lists, and the texts. */
 typedef struct graph_block {
@@ -92,6 +92,8 @@ static int check_shape(const tk_graph *from, tk_err *err) {
         (s->kind == TK_KIND_APPROVAL && !(s->flags & TK_GRAPH_ASK)) ||
         (s->join == TK_JOIN_COUNT && (s->join_count < 1 || s->join_count > s->dep_count)))
       return tk_err_set(err, TK_E_INVALID, "step %u: no such kind or join", i);
+    if ((s->flags & TK_GRAPH_MAP) && (s->kind != TK_KIND_RUN || !(s->flags & TK_GRAPH_ASK) || !(s->map_failures >= 0)))
+      return tk_err_set(err, TK_E_INVALID, "step %u: a map asks for its list, runs, and some of it may fail", i);
     for (uint32_t c = 0; c < s->case_count; c++)
       for (uint32_t k = 0; k < s->cases[c].count; k++)
         if (s->cases[c].steps[k] >= from->step_count) return tk_err_set(err, TK_E_INVALID, "step %u: a case names no step", i);
@@ -233,6 +235,12 @@ static void encode_retry(const tk_retry *r, tk_buf *out) {
   for (uint32_t i = 0; i < count; i++) tk_buf_f64le(out, r->list[i]);
 }
 
+static void encode_map(const tk_graph_step *s, tk_buf *out) {
+  if (!(s->flags & TK_GRAPH_MAP)) return;
+  tk_buf_varint(out, s->map_parallel);
+  tk_buf_f64le(out, s->map_failures);
+}
+
 static void encode_kind(const tk_graph_step *s, tk_buf *out) {
   tk_buf_u8(out, s->kind);
   tk_buf_u8(out, s->join);
@@ -270,6 +278,7 @@ void tk_graph_encode(const tk_graph *g, tk_buf *out) {
     tk_buf_svarint(out, s->heartbeat_timeout_us);
     tk_buf_bytes(out, s->queue);
     encode_kind(s, out);
+    encode_map(s, out);
   }
 }
 
@@ -338,6 +347,10 @@ static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t
   s->heartbeat_timeout_us = tk_read_svarint(r);
   s->queue = tk_read_bytes(r);
   if (version >= 2) decode_kind(r, s, arena);
+  if (version < 3) s->flags &= ~(uint32_t)TK_GRAPH_MAP;
+  if (!(s->flags & TK_GRAPH_MAP)) return;
+  s->map_parallel = (uint32_t)tk_read_varint(r);
+  s->map_failures = tk_read_f64le(r);
 }
 
 int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {

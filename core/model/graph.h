@@ -34,7 +34,8 @@ enum { /* tk_graph_step.flags; stored */
            8, /* has a value that only Lua can give before it starts (`inputs`, `when`, `switch`, a function-valued `sleep`) */
        TK_GRAPH_TIMEOUT_COMPLETES = 16, /* a signal that does not come in time completes the step, with null; an approval: it is given */
        TK_GRAPH_TIMEOUT_REJECTS = 32,   /* an approval that is not decided in time is rejected */
-       TK_GRAPH_REJECT_COMPLETES = 64   /* an approval that is rejected completes the step */
+       TK_GRAPH_REJECT_COMPLETES = 64,  /* an approval that is rejected completes the step */
+       TK_GRAPH_MAP = 128               /* runs once for each element of the list that its ask gives (tk_fan) */
 };
 
 enum {                       /* tk_graph_step.kind; stored */
@@ -73,6 +74,8 @@ typedef struct tk_graph_step {
   tk_slice signal;                  /* of TK_KIND_SIGNAL: its name */
   const tk_graph_case *cases;       /* of TK_KIND_SWITCH */
   uint32_t case_count;
+  uint32_t map_parallel;            /* of TK_GRAPH_MAP: elements in progress at once; 0: no limit */
+  double map_failures;              /* of TK_GRAPH_MAP: how many may fail; below 1 a fraction of them */
   bool ends_matter;                 /* derived: a dependent joins with TK_JOIN_ALL_DONE, so that errors release it too */
   tk_slice queue;                   /* empty: the task's */
   uint32_t queue_no; /* not stored: its number in the store that is open, filled before the graph is shared; 0: the task's */

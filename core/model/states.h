@@ -42,5 +42,6 @@ static inline bool tk_task_final(uint8_t s) {   /* error is an end too, but may 
   return s == TK_TASK_COMPLETE || s == TK_TASK_ERROR || s == TK_TASK_CANCELLED || s == TK_TASK_RESOLVED;
 }
 static inline bool tk_step_final(uint8_t s) { return s >= TK_STEP_COMPLETE; }
+static inline bool tk_step_active(uint8_t s) { return s == TK_STEP_READY || s == TK_STEP_IN_PROGRESS || s == TK_STEP_WAITING; }
 
 #endif

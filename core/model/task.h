@@ -13,6 +13,12 @@
 
 #define TK_NO_STEP UINT32_MAX
 
+typedef enum tk_role {           /* what an instance is; stored: never renumber */
+  TK_ROLE_STEP = 0,              /* none: a step of the graph, or an instance that was never touched */
+  TK_ROLE_ELEMENT,               /* of a map */
+  TK_ROLE_COUNT
+} tk_role;
+
 enum {                           /* tk_step.flags; stored */
   TK_STEP_F_BYPASS = 1,          /* will be skipped when its dependencies are done, and counts as done */
   TK_STEP_F_HELD = 2,            /* ready, but not in the ready index: its task is paused or at max_parallel */
@@ -20,11 +26,33 @@ enum {                           /* tk_step.flags; stored */
   TK_STEP_F_ASKING = 8,          /* an ask is claimed by `owner`; status is still ready */
   TK_STEP_F_RELEASED = 16,       /* its dependents were released after an error that continues: a later end of it must not count again */
   TK_STEP_F_NOT_TAKEN = 64,      /* a switch did not choose it */
-  TK_STEP_F_FAILED = 32          /* its dependents were told of its error; told again when it becomes done after all */
+  TK_STEP_F_FAILED = 32,         /* its dependents were told of its error; told again when it becomes done after all */
+  TK_STEP_F_GIVING = 128,        /* a map in progress that has an element to start: it is in the ready index for it */
+  TK_STEP_F_QUEUED = 256         /* an element that is ready: its map gives it out */
 };
 
+/* A map in progress or behind that. Its elements are instances that lie one after the other; those that were never touched are
+ * not there. The map stands in the ready index for whatever of them may start. */
+typedef struct tk_fan {
+  uint32_t first, count;         /* indexes first .. first + count - 1 */
+  uint32_t next;                 /* the first element never touched, counted from 0; count: none */
+  uint32_t active, running;      /* elements ready, in progress or waiting; of these in progress */
+  uint32_t queued, queued_from;  /* elements with TK_STEP_F_QUEUED; none of them is before queued_from (from 0) */
+  uint32_t ended, failed;        /* elements at their end; of these in error or cancelled */
+  uint32_t last_failed;          /* number of the element that failed last, from 1 on */
+  bool stopped;                  /* more failed than may: none starts any more */
+  bool renewing;                 /* a retry of it is giving its failed elements fresh attempts */
+  uint64_t items;                /* payload number of the list's first page (TK_MAP_PAGE elements each); the others follow */
+} tk_fan;
+
+/* A step of the graph, or an instance: a step beyond the graph's, made at run time, that runs by the definition of one of the
+ * graph's (tk_task_template). Where an instance ends, its role says what follows. */
 typedef struct tk_step {
-  uint8_t status, waiting_for, flags;
+  uint16_t flags;
+  uint16_t template_;            /* of an instance: index of the graph's step */
+  uint8_t status, waiting_for;
+  uint8_t role;                  /* tk_role */
+  uint32_t ordinal;              /* of an instance: which one of its role and template, from 1 on */
   uint32_t attempts;             /* starts so far: the fence */
   uint32_t failures, losses;     /* since the last fresh set of attempts */
   uint32_t met;                  /* dependencies done so far (0 costs nothing) */
@@ -38,12 +66,17 @@ typedef struct tk_step {
   int64_t due_us;                /* when waiting: its timer's time (next_attempt_at), 0: none */
   int64_t ready_at_us;           /* when it last became ready */
   int64_t delay_us;              /* the last retry's delay: decorrelated jitter builds on it */
+  tk_fan *fan;                   /* of a map whose list is known and not empty */
 } tk_step;
 
 typedef struct tk_chunk {
   tk_step steps[TK_CHUNK_STEPS];
   bool dirty;
+  bool absent;                   /* there is no record of it, and nothing was touched since */
 } tk_chunk;
+
+#define TK_CHUNK_PAGE 256        /* chunks of instances in one page of their directory */
+typedef struct tk_chunk_page { tk_chunk *chunks[TK_CHUNK_PAGE]; } tk_chunk_page;
 
 /* A signal that came before a step waits for it. Its payload's number is its own: they rise in order of arrival. */
 typedef struct tk_signal { uint64_t payload; tk_slice name; } tk_signal;
@@ -69,6 +102,7 @@ struct tk_task {
   uint32_t failed;               /* steps in error without continue, and cancelled steps */
   uint32_t signals;              /* signals that came before a step waits for them */
   uint32_t sweeps;               /* events to itself that are still in the inbox (cursors) */
+  uint32_t instances;            /* steps beyond the graph's; not in `open` and `failed` */
   uint64_t last_log;             /* number of its newest log record; 0: none */
   uint64_t results;              /* payload of a task resolved as a whole; 0: none */
   int64_t created_at_us, started_at_us, completed_at_us;
@@ -76,8 +110,11 @@ struct tk_task {
   uint8_t due_kind;              /* tk_timer_kind */
 
   /* Not stored. */
-  tk_chunk **chunks;             /* chunk_count pointers, NULL: not loaded */
+  tk_chunk **chunks;             /* those of the graph's steps: chunk_count pointers, NULL: not loaded */
   uint32_t chunk_count;
+  uint32_t page_count;
+  tk_chunk_page **pages;         /* the chunks behind those, NULL: none of the page is loaded */
+  tk_arena *arena;               /* of what is loaded; borrows until the turn ends */
   bool created, dirty;           /* made / changed in this turn */
   struct tk_approval *approvals; /* those of its steps that this turn has loaded or opened */
   tk_signal *kept;               /* the kept signals, oldest first, once they were needed; `signals` of them */
@@ -91,14 +128,48 @@ struct tk_task {
 
 static inline uint32_t tk_chunk_count_for(uint32_t step_count) { return (step_count + TK_CHUNK_STEPS - 1) / TK_CHUNK_STEPS; }
 
-/* The state of step `index`, loading its chunk when needed. Never NULL: a failed load is a panic inside a turn (the store checks
- * records before). */
-static inline tk_step *tk_task_step(tk_task *task, uint32_t index) {
-  uint32_t c = index / TK_CHUNK_STEPS;
-  tk_chunk *chunk = task->chunks[c];
-  if (!chunk) chunk = task->chunks[c] = task->load_chunk(task->load_context, task, c);
-  return &chunk->steps[index % TK_CHUNK_STEPS];
+/* Allocates task->chunks for its graph (none loaded). */
+void tk_task_prepare(tk_task *task, tk_arena *arena);
+/* Where the pointer to chunk `c` of the instances is kept. */
+tk_chunk **tk_task_far_chunk(tk_task *task, uint32_t c);
+
+/* Chunk `c`, loaded when needed; NULL when that failed, which cannot be inside a turn (the loader gives zeroes and keeps the
+ * error). */
+static inline tk_chunk *tk_task_chunk(tk_task *task, uint32_t c) {
+  tk_chunk **at = c < task->chunk_count ? &task->chunks[c] : tk_task_far_chunk(task, c);
+  if (!*at) *at = task->load_chunk(task->load_context, task, c);
+  return *at;
 }
+
+/* The state of step `index`, loading its chunk when needed; inside a turn. */
+static inline tk_step *tk_task_step(tk_task *task, uint32_t index) {
+  return &tk_task_chunk(task, index / TK_CHUNK_STEPS)->steps[index % TK_CHUNK_STEPS];
+}
+
+static inline uint32_t tk_task_count(const tk_task *task) { return task->graph->step_count + task->instances; }
+static inline bool tk_task_is_instance(const tk_task *task, uint32_t index) { return index >= task->graph->step_count; }
+/* The step of the graph by whose definition step `index` (which was touched) runs. */
+static inline const tk_graph_step *tk_task_template(tk_task *task, uint32_t index) {
+  return &task->graph->steps[tk_task_is_instance(task, index) ? tk_task_step(task, index)->template_ : index];
+}
+/* A step with `map`, as a whole. */
+static inline bool tk_task_is_map(const tk_task *task, uint32_t index) {
+  return !tk_task_is_instance(task, index) && (task->graph->steps[index].flags & TK_GRAPH_MAP);
+}
+/* Whether an entry of the ready index is right about this step. */
+static inline bool tk_step_startable(const tk_step *step) {
+  if (step->status == TK_STEP_IN_PROGRESS) return step->flags & TK_STEP_F_GIVING;
+  return step->status == TK_STEP_READY && !(step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING | TK_STEP_F_QUEUED));
+}
+
+/* How an instance is called: `each[3]`. */
+#define TK_STEP_NAME_ROOM (TK_LIMIT_STEP_NAME + 32)
+tk_slice tk_task_step_name(tk_task *task, uint32_t index, char room[TK_STEP_NAME_ROOM]);
+/* The index of the step or instance with that name, or -1. */
+int64_t tk_task_find(tk_task *task, tk_slice name);
+/* The map that instance `index` is an element of, touched or not; TK_NO_STEP: of none. */
+uint32_t tk_task_map_of(tk_task *task, uint32_t index);
+
 /* What is written once when a task is created: the cold record. All slices are borrowed. */
 typedef struct tk_task_info {
   tk_id id;

@@ -46,12 +46,17 @@ static void write_task(writer *w, size_t at) {
       task->created ? TK_KV_APPEND : 0);
 }
 
+static void write_chunk(writer *w, const tk_task *task, const tk_chunk *chunk, uint32_t index) {
+  if (w->rc || !chunk || !chunk->dirty) return;
+  tk_key key = tk_key_u64_u32(task->no, index);
+  put(w, TK_TABLE_CHUNKS, &key, tk_write_chunk(&w->store->buf, tk_key_slice(&key), task, chunk, index), 0);
+}
+
 static void write_chunks(writer *w, const tk_task *task) {
-  for (uint32_t i = 1; i < task->chunk_count && !w->rc; i++) {
-    if (!task->chunks[i] || !task->chunks[i]->dirty) continue;
-    tk_key key = tk_key_u64_u32(task->no, i);
-    put(w, TK_TABLE_CHUNKS, &key, tk_write_chunk(&w->store->buf, tk_key_slice(&key), task, i), 0);
-  }
+  for (uint32_t i = 1; i < task->chunk_count; i++) write_chunk(w, task, task->chunks[i], i);
+  for (uint32_t page = 0; page < task->page_count; page++)
+    for (uint32_t i = 0; task->pages[page] && i < TK_CHUNK_PAGE; i++)
+      write_chunk(w, task, task->pages[page]->chunks[i], task->chunk_count + page * TK_CHUNK_PAGE + i);
 }
 
 static int compare_tasks(const void *a, const void *b) {
@@ -72,7 +77,7 @@ static void write_tasks(writer *w) {
   for (size_t i = 0; i < count && !w->rc; i++) write_log(w, i);
   for (size_t i = 0; i < count && !w->rc; i++) write_task(w, i);
   for (size_t i = 0; i < count && !w->rc; i++)
-    if (tasks[i]->chunk_count > 1) write_chunks(w, tasks[i]);
+    if (tasks[i]->chunk_count > 1 || tasks[i]->page_count) write_chunks(w, tasks[i]);
 }
 
 /* The annotations that came with a submission. */

@@ -286,7 +286,7 @@ static void check_chunk(tk_check *c, tk_slice key, tk_slice record) {
   uint64_t number = key.size == 12 ? tk_get_u64be(key.data) : 0;
   int rc = number ? tk_store_read_task(c->snap->txn, &arena, number, tk_check_graph, c, &task, &err) : TK_E_NOT_FOUND;
   if (rc == TK_E_NOT_FOUND) tk_check_say(c, "there are steps without a task (number %llu)", NO(number));
-  else if (!rc && tk_get_u32be(key.data + 8) >= task->chunk_count)
+  else if (!rc && tk_get_u32be(key.data + 8) >= tk_chunk_count_for(tk_task_count(task)))
     tk_check_say(c, "task number %llu has more steps than its definition", NO(number));
   tk_arena_free(&arena);
 }

@@ -25,7 +25,7 @@ typedef struct tk_check {
 } tk_check;
 
 /* A unique key of a step within the limits on tasks and steps. */
-static inline uint64_t tk_check_step_key(uint64_t task_no, uint32_t step) { return task_no << 20 | (step & 0xFFFFF); }
+static inline uint64_t tk_check_step_key(uint64_t task_no, uint32_t step) { return task_no << 24 | (step & 0xFFFFFF); }
 
 void tk_check_say(tk_check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Looks a record up; false when it is absent or the store cannot be read (which is said). */

@@ -7,6 +7,9 @@ typedef struct task_check {
   tk_check *c;
   tk_task *task;
   uint32_t open, active, running, held, failed;
+  bool whole;                     /* no chunk was damaged */
+  tk_arena far;                   /* of the chunk of instances that is looked at */
+  tk_fan *fans;                   /* by step of the graph: what the elements of the maps say */
 } task_check;
 
 #define NO(number) ((unsigned long long)(number))
@@ -20,7 +23,7 @@ static void check_claimed(task_check *t, uint32_t index, const tk_step *step, ui
 }
 
 static void check_indexed(task_check *t, uint32_t index, const tk_step *step) {
-  uint32_t queue = t->task->graph->steps[index].queue_no;
+  uint32_t queue = tk_task_template(t->task, index)->queue_no;
   tk_ready entry = {
       queue ? queue : t->task->queue, t->task->definition, t->task->priority, t->task->no, index, step->ready_at_us};
   tk_key key = tk_key_ready(&entry);
@@ -38,23 +41,67 @@ static void check_timed(task_check *t, uint32_t step, int64_t due_us) {
   else tk_check_say(t->c, "task number %llu: the timer of its step %u is missing", NO(t->task->no), step + 1);
 }
 
+/* Counts an element for its map, and sees that it is one. */
+static void check_element(task_check *t, uint32_t index, const tk_step *step) {
+  tk_task *task = t->task;
+  const tk_fan *fan = tk_task_is_map(task, step->template_) ? tk_task_step(task, step->template_)->fan : NULL;
+  if (!fan || index < fan->first || index - fan->first >= fan->count ||
+      step->ordinal != index - fan->first + 1) {
+    tk_check_say(t->c, "task number %llu: its step %u is an element of a map that does not know it", NO(task->no), index + 1);
+    return;
+  }
+  tk_fan *seen = &t->fans[step->template_];
+  seen->active += tk_step_active(step->status);
+  seen->running += step->status == TK_STEP_IN_PROGRESS;
+  seen->queued += !!(step->flags & TK_STEP_F_QUEUED);
+  seen->ended += tk_step_final(step->status);
+  seen->failed += step->status == TK_STEP_ERROR || step->status == TK_STEP_CANCELLED;
+  if ((step->flags & TK_STEP_F_QUEUED) && index - fan->first < fan->queued_from)
+    tk_check_say(t->c, "task number %llu: its step %u is ready, but its map looks for such only from %u on", NO(task->no), index + 1,
+                 fan->first + fan->queued_from + 1);
+}
+
+static void check_map(task_check *t, uint32_t index, const tk_fan *fan) {
+  const tk_fan *seen = &t->fans[index];
+  if (fan->active != seen->active || fan->running != seen->running || fan->queued != seen->queued || fan->ended != seen->ended ||
+      fan->failed != seen->failed)
+    tk_check_say(t->c, "task number %llu: its step %u counts its elements otherwise than they are", NO(t->task->no), index + 1);
+  if (fan->first < t->task->graph->step_count || fan->first + (uint64_t)fan->count > tk_task_count(t->task) || fan->next > fan->count)
+    tk_check_say(t->c, "task number %llu: its step %u has elements that are not there", NO(t->task->no), index + 1);
+  for (uint32_t page = 0; page * TK_MAP_PAGE < fan->count; page++) tk_check_refer(t->c, fan->items + page, t->task->no);
+}
+
+static void count_step(task_check *t, uint32_t index, const tk_step *step) {
+  const tk_task *task = t->task;
+  bool asking = step->flags & TK_STEP_F_ASKING;
+  t->active += tk_step_active(step->status);
+  t->running += (step->status == TK_STEP_IN_PROGRESS && !tk_task_is_map(task, index)) || asking;
+  t->held += !!(step->flags & TK_STEP_F_HELD);
+  if (tk_task_is_instance(task, index)) {
+    check_element(t, index, step);
+    return;
+  }
+  t->open += !tk_step_final(step->status);
+  t->failed += step->status == TK_STEP_CANCELLED ||
+               (step->status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
+}
+
 static void check_step(task_check *t, uint32_t index, const tk_step *step) {
   const tk_task *task = t->task;
   bool asking = step->flags & TK_STEP_F_ASKING, held = step->flags & TK_STEP_F_HELD;
-  bool fails = step->status == TK_STEP_CANCELLED ||
-               (step->status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
-  t->open += !tk_step_final(step->status);
-  t->active += step->status == TK_STEP_READY || step->status == TK_STEP_IN_PROGRESS || step->status == TK_STEP_WAITING;
-  t->running += step->status == TK_STEP_IN_PROGRESS || asking;
-  t->held += held;
-  t->failed += fails;
+  if (tk_task_is_instance(task, index) && !step->role) return;   /* never touched */
+  if (step->template_ >= task->graph->step_count) {
+    tk_check_say(t->c, "task number %llu: its step %u runs by a step that its definition does not have", NO(task->no), index + 1);
+    return;
+  }
+  count_step(t, index, step);
   t->c->steps_by_status[step->status]++;
   uint64_t payloads[] = {step->results, step->error, step->inputs, step->progress};
   for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
     if (payloads[i]) tk_check_refer(t->c, payloads[i], task->no);
-  if (step->status == TK_STEP_IN_PROGRESS) check_claimed(t, index, step, step->attempts);
-  else if (step->status == TK_STEP_READY && asking) check_claimed(t, index, step, 0);
-  else if (step->status == TK_STEP_READY && !held) check_indexed(t, index, step);
+  if (step->status == TK_STEP_READY && asking) check_claimed(t, index, step, 0);
+  else if (tk_step_startable(step)) check_indexed(t, index, step);
+  else if (step->status == TK_STEP_IN_PROGRESS && !tk_task_is_map(task, index)) check_claimed(t, index, step, step->attempts);
   if (step->status == TK_STEP_WAITING && step->due_us) check_timed(t, index, step->due_us);
   if (step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_APPROVAL) {
     tk_key key = tk_key_u64_u32(task->no, index);
@@ -67,25 +114,41 @@ static void check_step(task_check *t, uint32_t index, const tk_step *step) {
                  index + 1, task->held_from + 1);
 }
 
+static tk_chunk *load_chunk(void *context, tk_task *task, uint32_t index) {
+  task_check *t = context;
+  tk_chunk *chunk;
+  tk_err err;
+  bool far = index >= task->chunk_count;
+  int rc = tk_store_read_chunk(t->c->snap->txn, far ? &t->far : task->arena, task, index, &chunk, &err);
+  if (!rc) return chunk;
+  tk_check_say(t->c, "task number %llu: the record of its steps from %u on is damaged", NO(task->no), index * TK_CHUNK_STEPS + 1);
+  t->whole = false;
+  return TK_ARENA_NEW(far ? &t->far : task->arena, tk_chunk);
+}
+
+/* Instances may be many: their chunks are looked at one after the other. */
+static void forget_chunk(task_check *t, uint32_t c) {
+  if (c < t->task->chunk_count) return;
+  *tk_task_far_chunk(t->task, c) = NULL;
+  tk_arena_reset(&t->far);
+}
+
 /* False when a chunk is damaged: then there is nothing to count. */
 static bool check_steps(task_check *t) {
-  tk_arena arena = {0};
-  bool whole = true;
-  for (uint32_t i = 0; i < t->task->graph->step_count; i++) {
-    uint32_t chunk = i / TK_CHUNK_STEPS;
-    tk_err err;
-    if (i % TK_CHUNK_STEPS == 0 && chunk > 0) {
-      tk_arena_reset(&arena);
-      if (tk_store_read_chunk(t->c->snap->txn, &arena, t->task, chunk, &t->task->chunks[chunk], &err)) {
-        tk_check_say(t->c, "task number %llu: the record of its steps from %u on is damaged", NO(t->task->no), i + 1);
-        whole = false;
-        t->task->chunks[chunk] = TK_ARENA_NEW(&arena, tk_chunk);
-      }
-    }
-    check_step(t, i, &t->task->chunks[chunk]->steps[i % TK_CHUNK_STEPS]);
+  uint32_t count = tk_task_count(t->task);
+  t->whole = true;
+  t->task->load_chunk = load_chunk;
+  t->task->load_context = t;
+  t->fans = TK_ARENA_ARRAY(t->task->arena, tk_fan, t->task->graph->step_count);
+  for (uint32_t i = 0; i < count; i++) {
+    check_step(t, i, tk_task_step(t->task, i));
+    if (i >= t->task->graph->step_count && (i + 1) % TK_CHUNK_STEPS == 0) forget_chunk(t, i / TK_CHUNK_STEPS);
   }
-  tk_arena_free(&arena);
-  return whole;
+  for (uint32_t i = 0; i < t->task->graph->step_count; i++) {
+    const tk_step *step = tk_task_step(t->task, i);
+    if (step->fan) check_map(t, i, step->fan);
+  }
+  return t->whole;
 }
 
 static void check_count(task_check *t, const char *what, uint32_t header, uint32_t steps) {
@@ -133,7 +196,7 @@ void tk_check_task(tk_check *c, tk_slice key, tk_slice record) {
   task_check t = {.c = c, .task = &task};
   tk_chunk *first = TK_ARENA_NEW(&arena, tk_chunk);
   uint32_t touched;
-  if (!tk_read_task(key, record, &task, first, &touched)) {
+  if (!tk_read_task(key, record, &task, first, &touched, &arena)) {
     tk_check_say(c, "task number %llu: its record is damaged", key.size == 8 ? NO(tk_get_u64be(key.data)) : 0);
     tk_arena_free(&arena);
     return;
@@ -149,6 +212,7 @@ void tk_check_task(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "task number %llu has definition %u, which is missing or damaged", NO(task.no), task.definition);
   }
   check_around(&t, &arena);
+  tk_arena_free(&t.far);
   tk_arena_free(&arena);
 }
 
@@ -164,11 +228,12 @@ static tk_task *pointed_task(tk_check *c, tk_arena *arena, uint64_t task_no, con
 }
 
 static const tk_step *pointed_step(tk_check *c, tk_arena *arena, tk_task *task, uint32_t step) {
-  uint32_t chunk = step / TK_CHUNK_STEPS;
+  tk_chunk *chunk;
   tk_err err;
-  if (step >= task->graph->step_count) return NULL;
-  if (chunk && tk_store_read_chunk(c->snap->txn, arena, task, chunk, &task->chunks[chunk], &err)) return NULL;
-  return &task->chunks[chunk]->steps[step % TK_CHUNK_STEPS];
+  if (step >= tk_task_count(task)) return NULL;
+  if (step < TK_CHUNK_STEPS) return tk_task_step(task, step);
+  if (tk_store_read_chunk(c->snap->txn, arena, task, step / TK_CHUNK_STEPS, &chunk, &err)) return NULL;
+  return &chunk->steps[step % TK_CHUNK_STEPS];
 }
 
 /* A paused task may have entries of steps that became held when somebody tried to start them: they go away by themselves. */
@@ -182,16 +247,15 @@ void tk_check_ready_entry(tk_check *c, tk_slice key, tk_slice record) {
   }
   tk_task *task = pointed_task(c, &arena, entry.task_no, "the index of ready work", &err);
   const tk_step *step = task ? pointed_step(c, &arena, task, entry.step) : NULL;
-  uint32_t queue = step && task->graph->steps[entry.step].queue_no ? task->graph->steps[entry.step].queue_no
-                   : task                                          ? task->queue
-                                                                   : 0;
+  uint32_t template_ = step && step->role ? step->template_ : entry.step;
+  uint32_t queue = step && template_ < task->graph->step_count ? task->graph->steps[template_].queue_no : 0;
+  if (task && !queue) queue = task->queue;
   if (task && !step)
     tk_check_say(c, "the index of ready work points to step %u of task number %llu, which it does not have", entry.step + 1,
                  NO(task->no));
   if (step && (entry.queue != queue || entry.definition != task->definition || entry.priority != task->priority))
     tk_check_say(c, "the index of ready work has step %u of task number %llu in the wrong place", entry.step + 1, NO(task->no));
-  if (step && task->status != TK_TASK_PAUSED &&
-      (step->status != TK_STEP_READY || (step->flags & (TK_STEP_F_HELD | TK_STEP_F_ASKING))))
+  if (step && task->status != TK_TASK_PAUSED && !tk_step_startable(step))
     tk_check_say(c, "the index of ready work has step %u of task number %llu, which is not ready", entry.step + 1, NO(task->no));
   tk_arena_free(&arena);
 }

@@ -90,6 +90,11 @@ static inline uint8_t tk_dec_below(tk_reader *r, uint64_t limit) {
   if (value >= limit) r->bad = true;
   return (uint8_t)value;
 }
+static inline uint16_t tk_dec_u16(tk_reader *r, uint64_t limit) {
+  uint64_t value = tk_dec(r);
+  if (value >= limit) r->bad = true;
+  return (uint16_t)value;
+}
 static inline int64_t tk_dec_difference(tk_reader *r, int64_t from) {
   uint64_t value = tk_dec(r);
   return (int64_t)((uint64_t)from + ((value >> 1) ^ (0 - (value & 1))));

@@ -185,13 +185,13 @@ int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_gra
   tk_task *task = TK_ARENA_NEW(arena, tk_task);
   tk_chunk *first = tk_arena_alloc(arena, sizeof *first);
   uint32_t touched = 0;
-  if (!tk_read_task(tk_key_slice(&key), record, task, first, &touched))
+  if (!tk_read_task(tk_key_slice(&key), record, task, first, &touched, arena))
     return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
   task->graph = lookup(lookup_context, task->definition);
   if (!task->graph)
     return tk_err_set(err, TK_E_CORRUPT, "the store is damaged: task number %llu has definition %u, which is not there",
                       (unsigned long long)task_no, task->definition);
-  uint32_t steps = task->graph->step_count < TK_CHUNK_STEPS ? task->graph->step_count : TK_CHUNK_STEPS;
+  uint32_t steps = tk_task_count(task) < TK_CHUNK_STEPS ? tk_task_count(task) : TK_CHUNK_STEPS;
   if (touched < steps) memset(&first->steps[touched], 0, (steps - touched) * sizeof *first->steps);
   tk_task_prepare(task, arena);
   task->chunks[0] = first;
@@ -204,8 +204,9 @@ int tk_store_read_chunk(tk_kv_txn *txn, tk_arena *arena, const tk_task *task, ui
   tk_slice record;
   *out = TK_ARENA_NEW(arena, tk_chunk);
   int rc = tk_kv_get(txn, TK_TABLE_CHUNKS, tk_key_slice(&key), &record, err);
+  (*out)->absent = rc == TK_KV_ABSENT;
   if (rc == TK_KV_ABSENT) return 0;
   if (rc) return rc;
-  if (tk_read_chunk(tk_key_slice(&key), record, task->created_at_us, *out)) return 0;
+  if (tk_read_chunk(tk_key_slice(&key), record, task->created_at_us, *out, arena)) return 0;
   return tk_store_damaged(err, TK_TABLE_CHUNKS, tk_key_slice(&key));
 }

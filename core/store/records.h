@@ -73,7 +73,7 @@ tk_slice tk_write_number(tk_buf *buf, tk_slice key,
 tk_slice tk_write_bytes(tk_buf *buf, tk_slice key, tk_slice bytes);             /* payloads, names, sources */
 /* last_log is written instead of task->last_log (which changes only once the turn is committed). */
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log);
-tk_slice tk_write_chunk(tk_buf *buf, tk_slice key, const tk_task *task, uint32_t index);
+tk_slice tk_write_chunk(tk_buf *buf, tk_slice key, const tk_task *task, const tk_chunk *chunk, uint32_t index);
 tk_slice tk_write_info(tk_buf *buf, tk_slice key, const tk_task_info *info, const tk_id *id);   /* id: the task's */
 /* The events of a task in this turn (task->log_head); previous: the task's last record before; first: the record's own
  * number. */
@@ -94,10 +94,11 @@ bool tk_read_meta(tk_slice key, tk_slice record, tk_meta_record *out);
 bool tk_read_number(tk_slice key, tk_slice record, uint64_t *out);
 bool tk_read_slice(tk_slice key, tk_slice record, tk_slice *out);             /* what tk_write_bytes wrote */
 /* Header into task (no, definition ... due_kind; the rest is as it was) and the steps that were touched to the front of
- * chunk, how many into *step_count: what is behind them is the caller's to zero. chunk NULL: not wanted. */
-bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count);
+ * chunk, how many into *step_count: what is behind them is the caller's to zero. chunk NULL: not wanted. What steps point to is
+ * made in the arena. */
+bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count, tk_arena *arena);
 /* The same of a chunk that the caller zeroed. */
-bool tk_read_chunk(tk_slice key, tk_slice record, int64_t created_at_us, tk_chunk *chunk);
+bool tk_read_chunk(tk_slice key, tk_slice record, int64_t created_at_us, tk_chunk *chunk, tk_arena *arena);
 /* id: the task's, from its header; identity may be made in the arena. */
 bool tk_read_info(tk_slice key, tk_slice record, const tk_id *id, tk_arena *arena, tk_task_info *out);
 typedef struct tk_log_record {

@@ -1,18 +1,18 @@
 /* The hot records: a task with its first steps, and later chunks of steps. Written straight into reserved room. */
 #include "store/codec.h"
 
-#define VERSION_TASK 1
-#define VERSION_CHUNK 1
+#define VERSION_TASK 2            /* 1 had no instances; all that it had is read the same */
+#define VERSION_CHUNK 2           /* the same */
 
 #define TASK_ROOM 256             /* of a header: 20 varints of at most 10 bytes, and a little */
-#define STEP_ROOM 160             /* of a step: the same */
+#define STEP_ROOM 256             /* of a step: the same */
 
 enum {                            /* which fields of a header differ from their usual value (zero; attempt: one) */
   HAS_STARTED = 1, HAS_COMPLETED = 2, HAS_OPEN = 4, HAS_ACTIVE = 8, HAS_RUNNING = 16, HAS_PRIORITY = 32, HAS_FAILED = 64,
   HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096,
-  HAS_SIGNALS = 8192
+  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384
 };
-#define TASK_MASK_END 16384
+#define TASK_MASK_END 32768
 
 /* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
  * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
@@ -20,12 +20,13 @@ enum {                            /* which fields of a header differ from their 
 enum {
   HAS_ATTEMPTS = 1, HAS_READY_AT = 2, HAS_STARTED_AT = 4, HAS_COMPLETED_AT = 8, HAS_RESULTS = 16, HAS_MET = 32, HAS_OWNER = 64,
   HAS_LAST_ATTEMPTED = 128, HAS_FAILURES = 256, HAS_ERROR = 512, HAS_DUE_AT = 1024, HAS_WAITING_FOR = 2048, HAS_FLAGS = 4096,
-  HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536, HAS_UNMET = 131072, HAS_FAILED_DEPS = 262144
+  HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536, HAS_UNMET = 131072, HAS_FAILED_DEPS = 262144,
+  HAS_ROLE = 524288, HAS_FAN = 1048576
 };
-#define STEP_MASK_END 524288
-#define STEP_FLAGS_END 256
+#define STEP_MASK_END 2097152
+#define STEP_FLAGS_END 512
 
-_Static_assert(sizeof(tk_step) == 112, "a new field of a step needs a place in its record");
+_Static_assert(sizeof(tk_step) == 128, "a new field of a step needs a place in its record");
 
 static uint32_t step_mask(const tk_step *step) {
   return (step->attempts ? HAS_ATTEMPTS : 0) | (step->ready_at_us ? HAS_READY_AT : 0) |
@@ -35,7 +36,30 @@ static uint32_t step_mask(const tk_step *step) {
          (step->error ? HAS_ERROR : 0) | (step->due_us ? HAS_DUE_AT : 0) | (step->waiting_for ? HAS_WAITING_FOR : 0) |
          (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) | (step->progress ? HAS_PROGRESS : 0) |
          (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0) | (step->unmet ? HAS_UNMET : 0) |
-         (step->failed_deps ? HAS_FAILED_DEPS : 0);
+         (step->failed_deps ? HAS_FAILED_DEPS : 0) | (step->role ? HAS_ROLE : 0) | (step->fan ? HAS_FAN : 0);
+}
+
+enum { FAN_STOPPED = 1, FAN_RENEWING = 2 };
+#define FAN_FLAGS_END 4
+
+static uint8_t *put_fan(uint8_t *at, const tk_fan *fan) {
+  *at++ = (uint8_t)((fan->stopped ? FAN_STOPPED : 0) | (fan->renewing ? FAN_RENEWING : 0));
+  const uint32_t numbers[] = {fan->first,  fan->count,       fan->next,  fan->active, fan->running,
+                              fan->queued, fan->queued_from, fan->ended, fan->failed, fan->last_failed};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) at = tk_enc(at, numbers[i]);
+  return tk_enc(at, fan->items);
+}
+
+static tk_fan *get_fan(tk_reader *r, tk_arena *arena) {
+  tk_fan *fan = TK_ARENA_NEW(arena, tk_fan);
+  uint8_t flags = tk_dec_below(r, FAN_FLAGS_END);
+  fan->stopped = flags & FAN_STOPPED;
+  fan->renewing = flags & FAN_RENEWING;
+  uint32_t *const numbers[] = {&fan->first,  &fan->count,       &fan->next,  &fan->active, &fan->running,
+                               &fan->queued, &fan->queued_from, &fan->ended, &fan->failed, &fan->last_failed};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i] = tk_dec_u32(r);
+  fan->items = tk_dec(r);
+  return fan;
 }
 
 /* What the time after it is measured from. */
@@ -71,10 +95,15 @@ static uint8_t *put_step(uint8_t *at, const tk_step *step, int64_t created_at_us
   if (mask & HAS_DELAY) at = tk_enc_difference(at, step->delay_us, 0);
   if (mask & HAS_UNMET) at = tk_enc(at, step->unmet);
   if (mask & HAS_FAILED_DEPS) at = tk_enc(at, step->failed_deps);
-  return at;
+  if (mask & HAS_ROLE) {
+    *at++ = step->role;
+    at = tk_enc(at, step->template_);
+    at = tk_enc(at, step->ordinal);
+  }
+  return mask & HAS_FAN ? put_fan(at, step->fan) : at;
 }
 
-static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us) {
+static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us, tk_arena *arena) {
   uint8_t status = tk_dec_below(r, TK_STEP_STATUS_COUNT + 1);
   if (!status || r->bad) return;
   step->status = (uint8_t)(status - 1);
@@ -95,13 +124,19 @@ static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us) {
   if (mask & HAS_ERROR) step->error = tk_dec(r);
   if (mask & HAS_DUE_AT) step->due_us = tk_dec_difference(r, base);
   if (mask & HAS_WAITING_FOR) step->waiting_for = tk_dec_below(r, TK_WAIT_COUNT);
-  if (mask & HAS_FLAGS) step->flags = tk_dec_below(r, STEP_FLAGS_END);
+  if (mask & HAS_FLAGS) step->flags = tk_dec_u16(r, STEP_FLAGS_END);
   if (mask & HAS_INPUTS) step->inputs = tk_dec(r);
   if (mask & HAS_PROGRESS) step->progress = tk_dec(r);
   if (mask & HAS_LOSSES) step->losses = tk_dec_u32(r);
   if (mask & HAS_DELAY) step->delay_us = tk_dec_difference(r, 0);
   if (mask & HAS_UNMET) step->unmet = tk_dec_u32(r);
   if (mask & HAS_FAILED_DEPS) step->failed_deps = tk_dec_u32(r);
+  if (mask & HAS_ROLE) {
+    step->role = tk_dec_below(r, TK_ROLE_COUNT);
+    step->template_ = tk_dec_u16(r, TK_LIMIT_STEPS);
+    step->ordinal = tk_dec_u32(r);
+  }
+  if (mask & HAS_FAN) step->fan = get_fan(r, arena);
 }
 
 static const tk_step untouched_step;
@@ -117,12 +152,12 @@ static uint8_t *put_chunk(uint8_t *at, const tk_chunk *chunk, uint32_t limit, in
 }
 
 /* Returns how many steps were there. */
-static uint32_t get_chunk(tk_reader *r, tk_chunk *chunk, int64_t created_at_us) {
+static uint32_t get_chunk(tk_reader *r, tk_chunk *chunk, int64_t created_at_us, tk_arena *arena) {
   uint8_t count = tk_dec_below(r, TK_CHUNK_STEPS + 1);
-  chunk->dirty = false;
+  chunk->dirty = chunk->absent = false;
   for (uint8_t i = 0; i < count && !r->bad; i++) {
     chunk->steps[i] = untouched_step;
-    get_step(r, &chunk->steps[i], created_at_us);
+    get_step(r, &chunk->steps[i], created_at_us, arena);
   }
   return count;
 }
@@ -133,7 +168,7 @@ static uint32_t task_mask(const tk_task *task) {
          (task->failed ? HAS_FAILED : 0) | (task->due_us || task->due_kind ? HAS_DUE : 0) |
          (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) |
          (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0) |
-         (task->signals ? HAS_SIGNALS : 0);
+         (task->signals ? HAS_SIGNALS : 0) | (task->instances ? HAS_INSTANCES : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
@@ -168,8 +203,9 @@ tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t 
   if (mask & HAS_RESULTS_OF_TASK) at = tk_enc(at, task->results);
   if (mask & HAS_PAUSED_FROM) *at++ = task->paused_from;
   if (mask & HAS_SIGNALS) at = tk_enc(at, task->signals);
+  if (mask & HAS_INSTANCES) at = tk_enc(at, task->instances);
   if (task->chunk_count && task->chunks[0]) {
-    uint32_t steps = task->graph->step_count;
+    uint32_t steps = tk_task_count(task);
     at = put_chunk(at, task->chunks[0], steps < TK_CHUNK_STEPS ? steps : TK_CHUNK_STEPS, task->created_at_us);
   } else {
     *at++ = 0;
@@ -215,28 +251,29 @@ static void get_task(tk_reader *r, tk_task *task) {
   if (mask & HAS_RESULTS_OF_TASK) task->results = tk_dec(r);
   if (mask & HAS_PAUSED_FROM) task->paused_from = tk_dec_below(r, TK_TASK_STATUS_COUNT);
   if (mask & HAS_SIGNALS) task->signals = tk_dec_u32(r);
+  if (mask & HAS_INSTANCES) task->instances = tk_dec_u32(r);
 }
 
-bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count) {
+bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count, tk_arena *arena) {
   tk_reader r;
   if (key.size != 8 || !tk_frame_open(key, record, VERSION_TASK, &r)) return false;
   task->no = tk_get_u64be(key.data);
   get_task(&r, task);
   if (!chunk) return !r.bad;
-  *step_count = get_chunk(&r, chunk, task->created_at_us);
+  *step_count = get_chunk(&r, chunk, task->created_at_us, arena);
   return tk_frame_done(&r);
 }
 
-tk_slice tk_write_chunk(tk_buf *buf, tk_slice key, const tk_task *task, uint32_t index) {
+tk_slice tk_write_chunk(tk_buf *buf, tk_slice key, const tk_task *task, const tk_chunk *chunk, uint32_t index) {
   uint8_t *at = tk_frame_begin(buf, VERSION_CHUNK, TASK_ROOM + TK_CHUNK_STEPS * STEP_ROOM);
-  uint32_t left = task->graph->step_count - index * TK_CHUNK_STEPS;
-  at = put_chunk(at, task->chunks[index], left < TK_CHUNK_STEPS ? left : TK_CHUNK_STEPS, task->created_at_us);
+  uint32_t left = tk_task_count(task) - index * TK_CHUNK_STEPS;
+  at = put_chunk(at, chunk, left < TK_CHUNK_STEPS ? left : TK_CHUNK_STEPS, task->created_at_us);
   return tk_frame_end_at(buf, key, at);
 }
 
-bool tk_read_chunk(tk_slice key, tk_slice record, int64_t created_at_us, tk_chunk *chunk) {
+bool tk_read_chunk(tk_slice key, tk_slice record, int64_t created_at_us, tk_chunk *chunk, tk_arena *arena) {
   tk_reader r;
   if (!tk_frame_open(key, record, VERSION_CHUNK, &r)) return false;
-  get_chunk(&r, chunk, created_at_us);
+  get_chunk(&r, chunk, created_at_us, arena);
   return tk_frame_done(&r);
 }

@@ -239,7 +239,7 @@ static int last_log_of(tk_snap *snap, uint64_t task_no, uint64_t *last, tk_err *
   int rc = tk_kv_get(snap->txn, TK_TABLE_TASKS, tk_key_slice(&key), &record, err);
   *last = 0;
   if (rc) return rc < 0 ? rc : 0;
-  if (!tk_read_task(tk_key_slice(&key), record, &task, NULL, NULL))
+  if (!tk_read_task(tk_key_slice(&key), record, &task, NULL, NULL, NULL))
     return tk_store_damaged(err, TK_TABLE_TASKS, tk_key_slice(&key));
   *last = task.last_log;
   return 0;

@@ -150,7 +150,9 @@ int tk_snap_each_process(tk_snap *snap, bool (*visit)(void *context, const tk_pr
   return each_record(snap, TK_TABLE_PROCESSES, give_process, &v, err);
 }
 
-bool tk_snap_inbox_empty(tk_snap *snap) {
+static bool is_empty(tk_snap *snap, tk_table table) {
   uint64_t entries = 0;
-  return tk_kv_count(snap->txn, TK_TABLE_INBOX, &entries, NULL) == 0 && entries == 0;
+  return tk_kv_count(snap->txn, table, &entries, NULL) == 0 && entries == 0;
 }
+bool tk_snap_inbox_empty(tk_snap *snap) { return is_empty(snap, TK_TABLE_INBOX); }
+bool tk_snap_claims_empty(tk_snap *snap) { return is_empty(snap, TK_TABLE_CLAIMS); }

@@ -182,6 +182,7 @@ uint32_t tk_snap_find_name(tk_snap *snap, tk_slice name);            /* 0: none 
 int tk_snap_each_ready(tk_snap *snap, bool (*visit)(void *context, const tk_ready *ready), void *context, tk_err *err);
 int tk_snap_each_timer(tk_snap *snap, bool (*visit)(void *context, const tk_timer *timer), void *context, tk_err *err);
 bool tk_snap_inbox_empty(tk_snap *snap);
+bool tk_snap_claims_empty(tk_snap *snap);                            /* no process runs anything */
 int tk_snap_each_process(tk_snap *snap, bool (*visit)(void *context, const tk_process *process), void *context, tk_err *err);
 
 int tk_snap_consumer(tk_snap *snap, tk_slice name, tk_consumer *out, tk_err *err);   /* borrowed until close; TK_E_NOT_FOUND */

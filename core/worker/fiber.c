@@ -192,6 +192,9 @@ static void push_run(lua_State *L, const tk_fiber *fiber) {
   lua_setfield(L, -2, "task_id");
   set_field_integer(L, "definition", run->definition);
   set_field_integer(L, "step", (lua_Integer)run->step + 1);
+  set_field_integer(L, "template", (lua_Integer)run->template_ + 1);
+  if (run->ordinal) set_field_integer(L, "ordinal", run->ordinal);
+  if (run->items) set_field_integer(L, "items", (lua_Integer)run->items);
   set_field_integer(L, "attempt", run->attempt);
   set_field_integer(L, "failures", run->failures);
   set_field_integer(L, "task_attempt", run->task_attempt);

@@ -151,11 +151,18 @@ static void read_answer(lua_State *co, int at, tk_arena *arena, tk_event *event)
   event->due_us = 0;
 }
 
+/* Behind the inputs of an answer: how many elements the list of a map has, and its pages. */
+static void read_list(lua_State *co, int at, tk_arena *arena, tk_event *event) {
+  event->cursor = (uint32_t)lua_tointeger(co, at);
+  event->name = text_at(co, at + 1, arena);
+}
+
 /* Behind a word: its text or number; what was decided has the error of the failure and the data of the log behind that. */
 void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   static const struct { const char *word; uint8_t type; } kinds[] = {
     {"done", TK_EV_STEP_DONE}, {"failed", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED},
-    {"answer", TK_EV_ASK_DONE}, {"ask_failed", TK_EV_ASK_FAILED}, {"skip", TK_EV_STEP_SKIPPED}, {"park", TK_EV_STEP_PARKED}};
+    {"answer", TK_EV_ASK_DONE}, {"list", TK_EV_ASK_DONE}, {"ask_failed", TK_EV_ASK_FAILED},
+    {"skip", TK_EV_STEP_SKIPPED}, {"park", TK_EV_STEP_PARKED}};
   const char *word = lua_type(co, at) == LUA_TSTRING ? lua_tostring(co, at) : "";
   uint8_t type = TK_EV_NONE;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -175,7 +182,7 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
     event->failure = text_at(co, decided ? at + 1 : at + 2, arena);
     event->audit = text_at(co, decided ? at + 2 : at + 3, arena);
   }
-  if (type == TK_EV_ASK_DONE) read_answer(co, at + 2, arena, event);
+  if (type == TK_EV_ASK_DONE) (*word == 'l' ? read_list : read_answer)(co, at + 2, arena, event);
   if (type == TK_EV_STEP_FAILED) {
     event->retryable = lua_toboolean(co, at + 2);
     event->delay_us = seconds_at(co, at + 3, -1);

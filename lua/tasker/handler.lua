@@ -50,7 +50,7 @@ end
 
 -- Fields of later versions of the interface.
 local LATER_HANDLER_FIELDS = set_of "schedule compensate limits states initial"
-local LATER_STEP_FIELDS = set_of [[map max_parallel max_failures child context on_child_error
+local LATER_STEP_FIELDS = set_of [[child context on_child_error
   notify compensate compensate_on limits]]
 
 -- ---- Refusing ----
@@ -374,6 +374,8 @@ local function describe_step(step)
     cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
     approval = approval.describe(step),
     join = step.join ~= "all" and (step.join_count or step.join) or nil,
+    map = step.map and true or nil, max_parallel = step.max_parallel,
+    max_failures = step.max_failures ~= 0 and step.max_failures or nil,
     backoff = step.strategy_name, results_schema = step.results_schema, inputs_schema = step.inputs_schema,
     on_invalid = step.on_invalid,
   }

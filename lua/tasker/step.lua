@@ -7,6 +7,7 @@ local backoff = require "tasker.backoff"
 local errors = require "tasker.errors"
 local failures = require "tasker.failures"
 local kept_error = require "tasker.kept_error"
+local map = require "tasker.map"
 local step_kinds = require "tasker.step_kinds"
 local step_view = require "tasker.step_view"
 local time = require "tasker.time"
@@ -170,8 +171,8 @@ local function sleep_until(value)
   return at or error({ message = ("sleep: %s is no number of seconds and no RFC 3339 time"):format(tostring(value)) }, 0)
 end
 
--- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), a branch and its name, a time,
--- or 1 and an approval's plan.
+-- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), how many elements a map has
+-- and their pages, a branch and its name, a time, or 1 and an approval's plan.
 local function tell(definition, task, steps)
   if definition.when and not definition.when(task) then
     return nil, false
@@ -193,6 +194,8 @@ local function tell(definition, task, steps)
   end
   if definition.approval then
     return inputs, 1, approval.plan(definition, task, steps, inputs)
+  elseif definition.map then
+    return inputs, map.pages(definition.map(task))
   elseif definition.switch then
     local index, name = step_kinds.branch(definition, definition.switch(task))
     if not index then
@@ -208,7 +211,7 @@ end
 local function answer(run, definition)
   local ok, inputs, what, name = xpcall(tell, on_error, definition, step_view.task(run), run.plan.steps)
   if ok then
-    return "answer", inputs, what, name
+    return definition.map and what and "list" or "answer", inputs, what, name
   end
   local kept = getmetatable(inputs) == Raised and errors.kept(inputs.value, inputs.traceback) or errors.kept(inputs)
   kept.retryable = false
@@ -304,7 +307,8 @@ end
 
 --- Runs one attempt, or answers one ask.
 -- @tab run as the worker gives it; this function adds `plan`
--- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer", inputs | "ask_failed", error; where
+-- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer" or "list", inputs, … | "ask_failed",
+-- error; where
 -- retry.decide said so: "done", results, error, data of the log | "skip" or "park", error, data of the log
 function step.run(run)
   local plan = bound[run.engine][run.definition]
@@ -316,7 +320,7 @@ function step.run(run)
     end
   end
   run.plan = plan
-  local definition = plan.steps[run.step]
+  local definition = plan.steps[run.template]
   if run.attempt == 0 then
     return answer(run, definition)
   end
@@ -336,7 +340,7 @@ function step.interrupted(run, code, message, traceback)
     local text = kept_error.encode(errors.kept({ code = code, message = message, retryable = run.attempt > 0 }))
     return run.attempt == 0 and "ask_failed" or "failed", text, true
   end
-  local definition = run.plan.steps[run.step]
+  local definition = run.plan.steps[run.template]
   return fail(run, definition, step_view.step(run, definition), { code = code, message = message }, own_part(traceback))
 end
 

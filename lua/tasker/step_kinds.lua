@@ -3,6 +3,7 @@
 
 local approval = require "tasker.approval"
 local check = require "tasker.check"
+local map = require "tasker.map"
 
 local step_kinds = {}
 
@@ -15,9 +16,14 @@ step_kinds.FIELDS = {
   sleep = "number|function", signal = "string", approval = "table", on_reject = "string", on_timeout = "string", join = "string|number",
 }
 
+for name, types in pairs(map.FIELDS) do
+  step_kinds.FIELDS[name] = types
+end
+
 -- Fields that belong to some kinds only.
 local ONLY_FOR = {
   config = { handler = true }, heartbeat_timeout = { run = true, handler = true }, retry = { run = true, handler = true },
+  map = { run = true, handler = true },
   cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true, approval = true },
   on_reject = { approval = true },
   inputs = { run = true, handler = true, approval = true },
@@ -95,7 +101,8 @@ local function check_join(given, fail)
 end
 
 --- Checks the fields of this module and puts what they say into the step.
--- @tab step gets `kind when switch cases default sleep sleep_function signal approval timeout_completes join join_count`
+-- @tab step gets what map.read says, and `kind when switch cases default sleep sleep_function signal approval timeout_completes
+-- join join_count`
 -- @tab given the definition of the step
 -- @string kind
 -- @func fail gets a field, a format and its arguments
@@ -103,6 +110,7 @@ function step_kinds.read(step, given, kind, fail)
   step.kind = kind == "handler" and "run" or kind
   step.when = given.when
   step.join, step.join_count = check_join(given, fail)
+  map.read(step, given, fail)
   if kind == "switch" then
     step.switch, step.cases, step.default = given.switch, check_cases(given, fail), given.default
   elseif kind == "sleep" then
@@ -173,8 +181,7 @@ end
 --- Must a worker that has the code be asked before the step starts?
 -- @treturn bool
 function step_kinds.asks(step)
-  return step.approval ~= nil or step.when ~= nil or step.switch ~= nil
-    or step.sleep_function ~= nil or step.ask ~= nil or step.inputs_text ~= nil
+  return (step.approval or step.when or step.map or step.switch or step.sleep_function or step.ask or step.inputs_text) ~= nil
 end
 
 --- What the core's definition says of a step's kind and join.
@@ -184,6 +191,7 @@ function step_kinds.describe(out, step)
   out.kind, out.join, out.join_count = step.kind, step.join, step.join_count
   out.sleep, out.signal, out.timeout_completes = step.sleep, step.signal, step.timeout_completes
   out.timeout_rejects, out.reject_completes = step.timeout_rejects, step.reject_completes
+  map.describe(out, step)
   if step.cases then
     out.cases = {}
     for i, case in ipairs(step.cases) do

@@ -54,29 +54,40 @@ local function payload(run, index, which)
   return value
 end
 
+--- How the step or instance of a run is called: `charge`, `each[3]`.
+-- @tab run
+-- @treturn string
+function step_view.name(run)
+  local name = run.plan.steps[run.template].name
+  return run.ordinal and ("%s[%d]"):format(name, run.ordinal) or name
+end
+
 -- ---- results and errors ----
 
 local function index_of_dependency(run, name, which)
   local plan = run.plan
-  local own = plan.steps[run.step].name
+  local own = plan.steps[run.template].name
   local index = plan.index_of[name]
   if not index then
     error(("step '%s': task.%s has no %s: it is no step of %s%s"):format(own, which, check.show(name),
       tostring(plan.handler), suggest.hint(name, plan.index_of)), 3)
-  elseif not graph.depends(plan, run.step, index) then
+  elseif not graph.depends(plan, run.template, index) then
     error(("step '%s': task.%s.%s cannot be read: '%s' does not depend on '%s' (depends_on names what it does)"):format(own,
       which, name, own, name), 3)
   end
   return index
 end
 
--- A reader of one payload of the steps that this one depends on.
-local function reader(which, singular)
+-- A reader of one payload of the steps that this one depends on; `finish` gets each value once.
+local function reader(which, singular, finish)
   local Reader = { __name = "tasker." .. which }
 
   function Reader.__index(self, name)
     local run = self[RUN]
     local value = payload(run, index_of_dependency(run, name, which), singular)
+    if finish and value then
+      finish(value)
+    end
     rawset(self, name, value)
     return value
   end
@@ -84,13 +95,9 @@ local function reader(which, singular)
   function Reader.__pairs(self)
     local run = self[RUN]
     local all = {}
-    for index in pairs(graph.ancestors(run.plan, run.step)) do
+    for index in pairs(graph.ancestors(run.plan, run.template)) do
       local name = run.plan.steps[index].name
-      local value = rawget(self, name)
-      if value == nil then
-        value = payload(run, index, singular)
-      end
-      all[name] = value
+      all[name] = self[name]
     end
     return next, all, nil
   end
@@ -99,7 +106,7 @@ local function reader(which, singular)
 end
 
 local Results = reader("results", "results")
-local Errors = reader("errors", "error")
+local Errors = reader("errors", "error", task_view.number_elements)
 
 -- ---- task ----
 
@@ -270,18 +277,18 @@ local step_fields = {}
 -- @tab run
 -- @treturn string
 function step_view.idempotency_key(run)
-  return run.task_id .. ":" .. run.plan.steps[run.step].name
+  return run.task_id .. ":" .. step_view.name(run)
 end
 
 step_fields.idempotency_key = step_view.idempotency_key
 
 function step_fields.retry_limit(run)
-  return run.plan.steps[run.step].retry.limit
+  return run.plan.steps[run.template].retry.limit
 end
 
 function step_fields.inputs(run)
   if run.has_inputs then
-    return payload(run, run.step, "inputs")
+    return payload(run, run.items and run.template or run.step, "inputs")   -- elements share those of their map
   end
   return nil
 end
@@ -291,6 +298,21 @@ function step_fields.progress(run)
     return payload(run, run.step, "progress")
   end
   return nil
+end
+
+function step_fields.item(run)
+  if not run.items then
+    return nil
+  end
+  local text, err = run.engine:item(run.items, run.ordinal)
+  if not text then
+    error(err, 0)
+  end
+  return assert(decode(text))
+end
+
+function step_fields.index(run)
+  return run.items and run.ordinal
 end
 
 local Step = { __name = "tasker.step" }
@@ -327,7 +349,8 @@ end
 -- @tab definition the step's
 -- @treturn table
 function step_view.step(run, definition)
-  return setmetatable({ name = definition.name, attempt = run.attempt, [RUN] = run }, Step)
+  local name = run.ordinal and step_view.name(run) or definition.name
+  return setmetatable({ name = name, attempt = run.attempt, [RUN] = run }, Step)
 end
 
 return step_view

@@ -9,6 +9,7 @@ local handler = require "tasker.handler"
 local identity = require "tasker.identity"
 local registry = require "tasker.registry"
 local semver = require "tasker.semver"
+local step_view = require "tasker.step_view"
 local time = require "tasker.time"
 local vetoes = require "tasker.vetoes"
 
@@ -189,7 +190,7 @@ end
 -- The key of the n-th submission of the attempt that runs now: a retry of it makes no second task.
 local function step_key(run)
   run.submits = (run.submits or 0) + 1
-  return ("%s:%s:submit:%d"):format(run.task_id, run.plan.steps[run.step].name, run.submits)
+  return ("%s:%s:submit:%d"):format(run.task_id, step_view.name(run), run.submits)
 end
 
 local function add_identity(entry, plan, context, options)

@@ -23,10 +23,28 @@ local function drop_nulls_of(record, field)
   end
 end
 
+-- By number, what `elements` has by its text: so an error stays an object for JSON.
+local Numbered = {
+  __index = function(err, key)
+    return math.type(key) == "integer" and rawget(err, "elements")[tostring(key)] or nil
+  end,
+}
+
+--- Makes the errors of a map's elements to be had by their number: `task.errors.each[3]`.
+-- @param err the error of a step
+function task_view.number_elements(err)
+  if type(err) == "table" and type(err.elements) == "table" then
+    setmetatable(err, Numbered)
+  end
+end
+
 local function finish(task)
   drop_nulls(task)
   drop_nulls_of(task, "results")
   drop_nulls_of(task, "errors")
+  for _, err in next, task.errors or {} do
+    task_view.number_elements(err)
+  end
   if not task.steps or #task.steps == 0 then
     return task
   end

@@ -208,7 +208,7 @@ static inline size_t world_work(world *w, const uint32_t *definitions, size_t de
   for (size_t i = 0; i < w->load.event_count; i++) tk_decide_event(&w->d, w->load.event_tasks[i], &w->load.events[i], NULL, NULL);
   size_t done = 0;
   for (size_t i = 0; i < w->load.candidate_count; i++) {
-    const tk_ready *ready = &w->load.candidates[i];
+    tk_ready *ready = &w->load.candidates[i];
     tk_task *task = tk_store_task(w->store, ready->task_no, &w->err);
     if (!task || tk_decide_claim(&w->d, task, ready, true) != TK_CLAIM_RUN) continue;
     tk_event event = {.type = TK_EV_STEP_DONE,

@@ -16,7 +16,7 @@ static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
   int shift = rng ? (int)(tk_rng_next(rng) % 60) : 20;
   uint64_t value = (rng ? tk_rng_next(rng) : 0x123456789ABCDEFu * (seed + 1)) >> shift;
   if (pick & 1) step->waiting_for = (uint8_t)(value % TK_WAIT_COUNT);
-  if (pick & 2) step->flags = (uint8_t)value;
+  if (pick & 2) step->flags = (uint16_t)(rng ? value % 512 : value & 0xFF);
   if (pick & 4) step->attempts = (uint32_t)value;
   if (pick & 8) step->failures = (uint32_t)(value >> 1);
   if (pick & 16) step->losses = (uint32_t)(value >> 2);
@@ -34,6 +34,11 @@ static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
   if (pick & 131072) step->delay_us = (int64_t)value >> 3;
   if (pick & 262144) step->unmet = (uint32_t)(value >> 5);
   if (pick & 524288) step->failed_deps = (uint32_t)(value >> 6);
+  if (pick & 1048576) {
+    step->role = (uint8_t)(1 + value % (TK_ROLE_COUNT - 1));
+    step->template_ = (uint16_t)(value % TK_LIMIT_STEPS);
+    step->ordinal = (uint32_t)(value >> 7);
+  }
 }
 
 static tk_graph sample_graph = {.step_count = 70};
@@ -64,6 +69,7 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
   task->completed_at_us = EPOCH_US + 5000000;
   task->due_us = EPOCH_US + 60000000;
   task->due_kind = TK_TIMER_TASK_TIMEOUT;
+  task->instances = rng ? (uint32_t)(tk_rng_next(rng) % 26) : 0;
   task->chunk_count = 3;
   task->chunks = pointers;
   for (uint32_t c = 0; c < 3; c++) {
@@ -71,7 +77,7 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
     for (uint32_t i = 0; i < TK_CHUNK_STEPS; i++) {
       uint32_t index = c * TK_CHUNK_STEPS + i;
       memset(&chunks[c].steps[i], 0, sizeof(tk_step));
-      if (index < sample_graph.step_count && (rng || i % 7 == 0)) fill_step(&chunks[c].steps[i], index, rng);
+      if (index < tk_task_count(task) && (rng || i % 7 == 0)) fill_step(&chunks[c].steps[i], index, rng);
     }
   }
 }
@@ -81,7 +87,7 @@ static bool same_header(const tk_task *a, const tk_task *b) {
          a->status == b->status && a->paused_from == b->paused_from && a->priority == b->priority && a->queue == b->queue &&
          a->attempt == b->attempt && a->open == b->open && a->active == b->active && a->running == b->running &&
          a->held == b->held && a->held_from == b->held_from && a->failed == b->failed && a->sweeps == b->sweeps &&
-         a->last_log == b->last_log && a->results == b->results && a->signals == b->signals &&
+         a->last_log == b->last_log && a->results == b->results && a->signals == b->signals && a->instances == b->instances &&
          a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us &&
          a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind;
 }
@@ -173,6 +179,7 @@ enum {
   F_BYTES,
   F_TASK,
   F_CHUNK,
+  F_MAP,
   F_INFO,
   F_LOG,
   F_READY,
@@ -187,8 +194,8 @@ enum {
   F_CONSUMER,
   F_COUNT
 };
-static const char *const fixture_names[F_COUNT] = {"meta",   "number",   "bytes",      "task",       "chunk",
-                                                   "info",   "log",      "ready",      "inbox",      "claims",
+static const char *const fixture_names[F_COUNT] = {"meta",   "number", "bytes",    "task",       "chunk",      "map",
+                                                   "info",   "log",    "ready",    "inbox",      "claims",
                                                    "notice", "identity", "annotation", "definition", "process",
                                                    "approval", "consumer"};
 
@@ -196,7 +203,7 @@ static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
   switch (kind) {
     case F_META: return tk_key_meta();
-    case F_CHUNK: case F_APPROVAL: return tk_key_u64_u32(77, 2);
+    case F_CHUNK: case F_MAP: case F_APPROVAL: return tk_key_u64_u32(77, 2);
     case F_LOG: return tk_key_u64(2000);
     case F_READY: return tk_key_ready(&ready);
     case F_CLAIMS: case F_NOTICE: return tk_key_u32_u64(6, 7);
@@ -214,6 +221,31 @@ static tk_key fixture_key(int kind) {
 
 static tk_consumer sample_consumer(void) {
   return (tk_consumer){.seq = 1234, .created_at_us = EPOCH_US, .moved_at_us = EPOCH_US + 5, .events = text("[\"task.*\"]")};
+}
+
+/* A map, and an element of it. */
+static tk_fan sample_fan = {.first = 70, .count = 20, .next = 9, .active = 3, .running = 2, .queued = 1, .queued_from = 4, .ended = 6,
+                            .failed = 2, .last_failed = 3, .stopped = true, .renewing = true, .items = 12345};
+static void fill_map(tk_task *task, tk_chunk *chunk) {
+  task->instances = 20;
+  memset(chunk, 0, sizeof *chunk);
+  chunk->steps[5] = (tk_step){.status = TK_STEP_IN_PROGRESS, .flags = TK_STEP_F_ASKED | TK_STEP_F_GIVING, .attempts = 1,
+                              .fan = &sample_fan};
+  chunk->steps[6] = (tk_step){.status = TK_STEP_READY, .flags = TK_STEP_F_QUEUED, .role = TK_ROLE_ELEMENT, .template_ = 69, .ordinal = 1};
+}
+
+static bool map_reads_back(tk_slice key, tk_slice record) {
+  static tk_chunk chunk, expected;
+  tk_arena arena = {0};
+  tk_task task;
+  memset(&chunk, 0, sizeof chunk);
+  fill_map(&task, &expected);
+  bool same = tk_read_chunk(key, record, EPOCH_US, &chunk, &arena) && chunk.steps[5].fan &&
+              memcmp(chunk.steps[5].fan, &sample_fan, sizeof sample_fan) == 0;
+  chunk.steps[5].fan = &sample_fan;
+  same = same && memcmp(chunk.steps, expected.steps, sizeof chunk.steps) == 0;
+  tk_arena_free(&arena);
+  return same;
 }
 
 static const tk_claim sample_claims[] = {{77, 0, 1}, {1000000, 9999, 0}};
@@ -244,7 +276,10 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_NUMBER: return tk_write_number(buf, key, 1234567);
     case F_BYTES: return tk_write_bytes(buf, key, text("{\"a\":1}"));
     case F_TASK: return tk_write_task(buf, key, &task, task.last_log);
-    case F_CHUNK: return tk_write_chunk(buf, key, &task, 2);
+    case F_CHUNK: return tk_write_chunk(buf, key, &task, &chunks[2], 2);
+    case F_MAP:
+      fill_map(&task, &chunks[2]);
+      return tk_write_chunk(buf, key, &task, &chunks[2], 2);
     case F_INFO: { tk_task_info i = sample_info(); tk_id id = sample_id(); return tk_write_info(buf, key, &i, &id); }
     case F_LOG: return tk_write_log(buf, key, &task, 2000, 1500, EPOCH_US);
     case F_READY: return tk_write_ready(buf, key, EPOCH_US);
@@ -282,11 +317,12 @@ static bool task_reads_back(tk_slice key, tk_slice record, bool chunk_only) {
   tk_chunk *pointers[3];
   tk_task expected, task = {0};
   uint32_t touched;
+  tk_arena arena = {0};   /* nothing is made in it: no map */
   memset(&first, 0, sizeof first);
   fill_task(&expected, chunks, pointers, NULL);
   if (chunk_only)
-    return tk_read_chunk(key, record, EPOCH_US, &first) && memcmp(first.steps, chunks[2].steps, sizeof first.steps) == 0;
-  return tk_read_task(key, record, &task, &first, &touched) && same_header(&task, &expected) &&
+    return tk_read_chunk(key, record, EPOCH_US, &first, &arena) && memcmp(first.steps, chunks[2].steps, sizeof first.steps) == 0;
+  return tk_read_task(key, record, &task, &first, &touched, &arena) && same_header(&task, &expected) &&
          memcmp(first.steps, chunks[0].steps, sizeof first.steps) == 0;
 }
 
@@ -357,6 +393,7 @@ static bool fixture_reads_back(int kind, tk_slice record) {
     case F_BYTES: return tk_read_slice(key, record, &slice) && same_text(slice, text("{\"a\":1}"));
     case F_TASK: return task_reads_back(key, record, false);
     case F_CHUNK: return task_reads_back(key, record, true);
+    case F_MAP: return map_reads_back(key, record);
     case F_INFO: return info_reads_back(key, record);
     case F_LOG: return log_reads_back(key, record);
     case F_READY:
@@ -436,6 +473,23 @@ static const struct { int kind; const char *hex; } fixtures[] = {
    "0001f88082e288d2a306020103616e6e0003626f62"},
   {F_CONSUMER,
    "0197b5d584d209808082e288d2a3068a8082e288d2a3060a5b227461736b2e2a225d"},
+  {F_TASK,
+   "0223fa63d1ff7f00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e14"
+   "04090801061d01fffe1f9af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8acd1019bf1d9a2"
+   "a302f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e848c4e78a8d09e2b3c5c60400000000000008fffe1fd589"
+   "cf950ad9f8aeb39ad3a106f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd689cf959a12dda6bcd6e84805d501"
+   "d789cf959a12d889cf959a12b5e2b3c506b4e2b3c5c604a6bcd6e808939eabb40400000000000006fffe1f91a2c4880191a2c6ea99f49f"
+   "06c399b3e6cc99031391a2c4889122a2c488910291a2c488018891a2c40892a2c4889122cd8891a2c48801011193a2c488912294a2c488"
+   "9122c48891a204c48891a2c4088891a2c408c48891a20400000000000004fffe1fccbab9fb07d7cbdda199959e0687bfb1c9dfd80413cc"
+   "bab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5ed9fc801044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec1"
+   "0ceae5ed9f08f5f2f68f0400000000000002fffe1f87d3aeee0e9df5f4d898b69c06cbe4afacf297061387d3aeeefe41b0eae5ed0f98f5"
+   "f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb870207870189d3aeeefe418ad3aeeefe41e1d4cbdb0fe0d4cbdbbf10ccbab9fb07a6dddc"
+   "fd03"},
+  {F_CHUNK,
+   "029426be2d0102fffe1fc9bed2cf048194ff86a8bb9306e3eeddbbf7ee0d13c9bed2cff49301e9a7fac90ef493fda40fa49fe9a70acabe"
+   "d2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24fac9bed20ffda49fe907"},
+  {F_MAP,
+   "02abaf0d410700000000000381a0400184010346140903020104060203b9600280a0208002014501"},
 };
 
 TEST(records_of_every_version_are_read) {
@@ -485,6 +539,7 @@ TEST(steps_with_any_fields_are_kept) {
   tk_chunk *pointers[3];
   tk_rng rng;
   tk_buf buf = {0};
+  tk_arena arena = {0};   /* nothing is made in it: no map */
   tk_rng_seed(&rng, 3);
   for (int round = 0; round < 3000; round++) {
     tk_task task, back = {0};
@@ -493,12 +548,12 @@ TEST(steps_with_any_fields_are_kept) {
     memset(read, 0, sizeof read);
     tk_key key = tk_key_u64(task.no);
     tk_slice record = tk_write_task(&buf, tk_key_slice(&key), &task, 42);
-    CHECK(tk_read_task(tk_key_slice(&key), record, &back, &read[0], &touched));
+    CHECK(tk_read_task(tk_key_slice(&key), record, &back, &read[0], &touched, &arena));
     CHECK_EQ_INT(back.last_log, 42);
     for (uint32_t i = 1; i < 3; i++) {
       key = tk_key_u64_u32(task.no, i);
-      record = tk_write_chunk(&buf, tk_key_slice(&key), &task, i);
-      CHECK(tk_read_chunk(tk_key_slice(&key), record, task.created_at_us, &read[i]));
+      record = tk_write_chunk(&buf, tk_key_slice(&key), &task, &chunks[i], i);
+      CHECK(tk_read_chunk(tk_key_slice(&key), record, task.created_at_us, &read[i], &arena));
     }
     for (int i = 0; i < 3; i++) CHECK(memcmp(read[i].steps, chunks[i].steps, sizeof read[i].steps) == 0);
   }

@@ -40,17 +40,27 @@ static void read_info(tk_slice key, tk_slice record) {
 static void read_task(tk_slice key, tk_slice record) {
   static tk_chunk chunk;
   tk_task task = {0};
+  tk_arena arena = {0};
   uint32_t touched;
   memset(&chunk, 0, sizeof chunk);
-  if (!tk_read_task(key, record, &task, &chunk, &touched)) return;
+  bool whole = tk_read_task(key, record, &task, &chunk, &touched, &arena);
+  tk_arena_free(&arena);
+  if (!whole) return;
   TK_ASSERT(touched <= TK_CHUNK_STEPS);
   TK_ASSERT(task.status < TK_TASK_STATUS_COUNT && task.paused_from < TK_TASK_STATUS_COUNT);
   for (int i = 0; i < TK_CHUNK_STEPS; i++)
     TK_ASSERT(chunk.steps[i].status < TK_STEP_STATUS_COUNT && chunk.steps[i].waiting_for < TK_WAIT_COUNT);
 }
 
-static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
+static void read_chunk(tk_slice key, tk_slice record) {
   static tk_chunk chunk;
+  tk_arena arena = {0};
+  memset(&chunk, 0, sizeof chunk);
+  tk_read_chunk(key, record, 1, &chunk, &arena);
+  tk_arena_free(&arena);
+}
+
+static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
   tk_meta_record meta;
   tk_event event;
   tk_notice notice;
@@ -66,7 +76,7 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
   tk_slice bytes;
   uint64_t number;
   switch (kind) {
-    case 0: memset(&chunk, 0, sizeof chunk); tk_read_chunk(key, record, 1, &chunk); break;
+    case 0: read_chunk(key, record); break;
     case 1: tk_read_meta(key, record, &meta); break;
     case 2: if (tk_read_inbox(key, record, &event)) { touch(event.data); touch(event.audit); touch(event.name); } break;
     case 3: tk_read_notice(key, record, &notice); break;

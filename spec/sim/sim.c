@@ -5,177 +5,7 @@
  *
  *   sim FIRST COUNT        runs the seeds FIRST .. FIRST + COUNT - 1; prints the failing seeds and `N passed, N failed`
  *   sim -v SEED            one seed, telling what it does */
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/alloc.h"
-#include "engine/engine.h"
-#include "model/approval.h"
-#include "model/decide.h"
-
-enum { MAX_PROCESSES = 3, MAX_TASKS = 64, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
-
-typedef struct process {
-  tk_engine *engine;
-  tk_port *port;
-  tk_worker_handle *worker;
-  tk_run_message *running[4096];
-  size_t running_count;
-} process;
-
-typedef struct sim {
-  uint64_t seed;
-  bool verbose;
-  tk_rng rng;
-  int64_t now_us;
-  tk_store *store;
-  tk_engine *client;             /* never works, never crashes: people */
-  process processes[MAX_PROCESSES];
-  uint32_t definitions[MAX_GRAPHS];
-  const tk_graph *graphs[MAX_GRAPHS];
-  uint32_t graph_count;
-  tk_id tasks[MAX_TASKS];
-  uint32_t task_graph[MAX_TASKS];
-  size_t task_count;
-  tk_event zombies[MAX_ZOMBIES]; /* outcomes of attempts whose process is gone */
-  size_t zombie_count;
-  tk_buf plan;                   /* of the approval that is answered */
-  char failure[512];
-} sim;
-
-static void fail(sim *s, const char *format, ...) {
-  if (*s->failure) return;
-  va_list args;
-  va_start(args, format);
-  vsnprintf(s->failure, sizeof s->failure, format, args);
-  va_end(args);
-}
-
-static void say(const sim *s, const char *format, ...) {
-  if (!s->verbose) return;
-  va_list args;
-  va_start(args, format);
-  vprintf(format, args);
-  va_end(args);
-  putchar(10);
-  fflush(stdout);
-}
-
-static uint32_t pick(sim *s, uint32_t below) { return (uint32_t)(tk_rng_next(&s->rng) % below); }
-static bool chance(sim *s, uint32_t percent) { return pick(s, 100) < percent; }
-static int64_t clock_now(void *context) { return ((sim *)context)->now_us; }
-
-/* ---- Definitions ---- */
-
-static void random_kind(sim *s, tk_graph_step *step) {
-  uint32_t kind = pick(s, 100), join = pick(s, 100);
-  if (kind < 8) {
-    step->kind = TK_KIND_SLEEP;
-    step->sleep_us = chance(s, 70) ? 1000000LL * pick(s, 20) : -1;
-    if (step->sleep_us < 0) step->flags |= TK_GRAPH_ASK;
-  } else if (kind < 14) {
-    step->kind = TK_KIND_SIGNAL;
-    step->signal = step->name;
-    step->timeout_us = 1000000LL * (1 + pick(s, 30));
-    step->flags |= chance(s, 50) ? TK_GRAPH_TIMEOUT_COMPLETES : 0;
-  } else if (kind < 20) {
-    step->kind = TK_KIND_APPROVAL;
-    step->timeout_us = 1000000LL * (1 + pick(s, 60));
-    step->flags |= TK_GRAPH_ASK;
-    step->flags |= chance(s, 30) ? TK_GRAPH_TIMEOUT_COMPLETES : chance(s, 50) ? TK_GRAPH_TIMEOUT_REJECTS : 0;
-    step->flags |= chance(s, 50) ? TK_GRAPH_REJECT_COMPLETES : 0;
-  }
-  if (!step->dep_count) return;
-  if (join < 10) step->join = TK_JOIN_COUNT, step->join_count = 1 + pick(s, step->dep_count);
-  else if (join < 20) step->join = TK_JOIN_ALL_DONE;
-}
-
-/* Some steps choose between their dependents. */
-static void random_switches(sim *s, tk_arena *arena, tk_graph *g) {
-  for (uint32_t i = 0; i < g->step_count; i++) {
-    if (g->steps[i].kind != TK_KIND_RUN || !chance(s, 10)) continue;
-    tk_graph_case *cases = TK_ARENA_ARRAY(arena, tk_graph_case, 2);
-    for (uint32_t out = i + 1; out < g->step_count; out++) {
-      bool depends = false;
-      for (uint32_t d = 0; d < g->steps[out].dep_count; d++) depends = depends || g->steps[out].deps[d] == i;
-      tk_graph_case *c = &cases[pick(s, 2)];
-      if (!depends || c->count) continue;
-      uint32_t *target = TK_ARENA_ARRAY(arena, uint32_t, 1);
-      *target = out;
-      c->steps = target;
-      c->count = 1;
-    }
-    cases[0].name = tk_slice_str("x");
-    cases[1].name = tk_slice_str("y");
-    g->steps[i].kind = TK_KIND_SWITCH;
-    g->steps[i].flags |= TK_GRAPH_ASK;
-    g->steps[i].cases = cases;
-    g->steps[i].case_count = 2;
-  }
-}
-
-static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide) {
-  char name[16];
-  snprintf(name, sizeof name, "s%u", index);
-  step->name = tk_arena_copy(arena, tk_slice_str(name));
-  step->flags = (chance(s, 90) ? TK_GRAPH_RETRYABLE : 0) | (chance(s, 30) ? TK_GRAPH_SKIPPABLE : 0) |
-                (chance(s, 10) ? TK_GRAPH_CONTINUE : 0) | (chance(s, 15) ? TK_GRAPH_ASK : 0);
-  step->retry = (tk_retry){.limit = 1 + pick(s, 4), .lost_limit = 2 + pick(s, 9), .backoff = (uint8_t)pick(s, TK_BACKOFF_LIST),
-                           .jitter = (uint8_t)pick(s, TK_JITTER_FRACTION), .base = 1, .factor = 2, .cap = 60};
-  uint32_t *deps = TK_ARENA_ARRAY(arena, uint32_t, index + 1), most = wide ? 1 : 3;
-  if (wide && index) deps[step->dep_count++] = 0;
-  for (uint32_t d = 0; !wide && d < index && step->dep_count < most; d++)
-    if (chance(s, 200 / index + 1)) deps[step->dep_count++] = d;
-  step->deps = deps;
-  random_kind(s, step);
-  if (chance(s, 5)) step->queue = tk_slice_str("side");
-}
-
-static void define(sim *s, uint32_t at) {
-  tk_arena arena = {0};
-  bool wide = chance(s, 4);
-  tk_graph g = {.ns = tk_slice_str("sim"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
-  char name[16];
-  snprintf(name, sizeof name, "h%u", at);
-  g.name = tk_slice_str(name);
-  g.step_count = wide ? 300 + pick(s, 500) : 1 + pick(s, 12);
-  g.max_parallel = chance(s, 25) ? 1 + pick(s, 4) : 0;
-  g.timeout_us = chance(s, 10) ? 1000000LL * (1 + pick(s, 100)) : 0;
-  g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, g.step_count);
-  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide);
-  if (wide && chance(s, 50)) {   /* a join over the whole fan */
-    tk_graph_step *last = &g.steps[g.step_count - 1];
-    uint32_t *deps = TK_ARENA_ARRAY(&arena, uint32_t, g.step_count);
-    for (uint32_t i = 0; i + 1 < g.step_count; i++) deps[i] = i;
-    last->deps = deps;
-    last->dep_count = g.step_count - 1;
-    last->join = TK_JOIN_ALL;
-  }
-  random_switches(s, &arena, &g);
-  tk_graph *built;
-  tk_err err;
-  if (tk_graph_build(&g, &built, &err)) fail(s, "graph: %s", err.message);
-  tk_buf bytes = {0};
-  tk_graph_encode(built, &bytes);
-  tk_request *r = tk_request_new(TK_REQ_DEFINE, 0);
-  r->definition = (tk_definition){.ns = built->ns, .name = built->name, .version = built->version, .graph = tk_buf_slice(&bytes),
-                                  .json = tk_slice_str("{}"), .created_at_us = s->now_us};
-  r->definition.hash[0] = (uint8_t)(at + 1);
-  tk_port *port = tk_port_new(NULL, NULL);
-  r->reply_to = port;
-  tk_engine_post(s->client, r, false);
-  tk_engine_step(s->client);
-  r = (tk_request *)tk_port_drain(port);
-  if (!r || r->code) fail(s, "define: %s", r ? r->err.message : "no answer");
-  else s->definitions[at] = r->number;
-  tk_request_free(r);
-  tk_port_free(port);
-  tk_buf_free(&bytes);
-  tk_graph_free(built);
-  tk_arena_free(&arena);
-  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
-}
+#include "sim.h"
 
 /* ---- Requests ---- */
 
@@ -250,7 +80,8 @@ static void operate(sim *s) {
   uint8_t type = verbs[pick(s, sizeof verbs)];
   tk_event event = {.type = type, .task_id = s->tasks[at], .step = TK_NO_STEP, .data = tk_slice_str("1")};
   bool by_step = type != TK_EV_PAUSE && type != TK_EV_RESUME;
-  if (by_step && chance(s, 60)) event.step = pick(s, s->graphs[s->task_graph[at]]->step_count);
+  uint32_t steps = s->graphs[s->task_graph[at]]->step_count;
+  if (by_step && chance(s, 60)) event.step = pick(s, chance(s, 30) ? steps + 12 : steps);
   if (type == TK_EV_CANCEL && event.step == TK_NO_STEP && chance(s, 60)) return;
   if (chance(s, 20)) {
     event.type = TK_EV_SIGNAL;
@@ -354,6 +185,20 @@ static bool asks_people(const sim *s, const tk_run_message *run) {
   return false;
 }
 
+/* The list of a map, or what other asks answer. */
+static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
+  static const char page[] = "[1]\n[2]\n[3]\n[4]\n[5]\n[6]\n[7]\n[8]\n[9]";
+  const tk_graph *graph = tk_engine_graph(s->client, run->definition);
+  event->cursor = pick(s, 2);
+  event->name = tk_slice_str("\"x\"");
+  event->due_us = s->now_us + 1000000LL * pick(s, 20);
+  if (asks_people(s, run)) event->name = random_plan(s, &s->plan);
+  if (!(graph->steps[run->step].flags & TK_GRAPH_MAP)) return;
+  uint32_t pages = graph->step_count < 20 && chance(s, 10) ? 9 : 1;
+  event->cursor = pages == 9 ? 8 * TK_MAP_PAGE + 1 + pick(s, TK_MAP_PAGE) : pick(s, 12);
+  event->name = tk_slice_of(page, event->cursor ? 4 * pages - 1 : 0);
+}
+
 static tk_event random_outcome(sim *s, const tk_run_message *run) {
   tk_event event = {.task_no = run->task_no,
                     .step = run->step,
@@ -365,10 +210,7 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
   if (run->attempt == 0) {
     event.type = kind < 90 ? TK_EV_ASK_DONE : TK_EV_ASK_FAILED;
     event.ask_skip = chance(s, 15);
-    event.cursor = pick(s, 2);
-    event.name = tk_slice_str("\"x\"");
-    event.due_us = s->now_us + 1000000LL * pick(s, 20);
-    if (asks_people(s, run)) event.name = random_plan(s, &s->plan);
+    random_answer(s, run, &event);
   }
   else if (kind < 70) event.type = TK_EV_STEP_DONE;
   else if (kind < 85) event.type = TK_EV_STEP_FAILED;
@@ -451,6 +293,7 @@ typedef struct fold {
   bool *continued[MAX_TASKS];    /* was in error with continue once: its dependents were released for good */
   bool ended[MAX_TASKS];
   uint64_t numbers[MAX_TASKS];
+  tk_task *tasks[MAX_TASKS];     /* as they are in the end */
 } fold;
 
 static int task_of(const fold *f, uint64_t no) {
@@ -476,28 +319,34 @@ static bool deps_done(const fold *f, int t, uint32_t step) {
   return (g->steps[step].join == TK_JOIN_ALL_DONE ? ended : met) == count;
 }
 
+/* An element starts while its map is in progress. */
+static bool map_runs(const fold *f, int t, uint32_t step) {
+  return f->step[t][tk_task_step(f->tasks[t], step)->template_] == TK_STEP_IN_PROGRESS;
+}
+
 static void fold_step(fold *f, int t, const tk_log_event *e) {
   uint8_t *status = &f->step[t][e->step];
+  bool element = tk_task_is_instance(f->tasks[t], e->step);
+  const tk_graph_step *g = tk_task_template(f->tasks[t], e->step);
   switch (e->kind) {
     case TK_LOG_STEP_STARTED:
       if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED)
         fail(f->s, "task %d step %u started again after it was done", t, e->step);
-      if (!deps_done(f, t, e->step))
+      if (!(element ? map_runs(f, t, e->step) : deps_done(f, t, e->step)))
         fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
       if (e->attempt != ++f->starts[t][e->step])
         fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
       *status = TK_STEP_IN_PROGRESS;
       break;
     case TK_LOG_STEP_COMPLETED:
-      if (*status != TK_STEP_IN_PROGRESS && f->s->graphs[f->s->task_graph[t]]->steps[e->step].kind == TK_KIND_RUN &&
+      if (*status != TK_STEP_IN_PROGRESS && g->kind == TK_KIND_RUN && (element || !(g->flags & TK_GRAPH_MAP)) &&
           !memmem(e->data.data, e->data.size, "decided", 7))
         fail(f->s, "task %d step %u completed while not running", t, e->step);
       *status = TK_STEP_COMPLETE;
       break;
     case TK_LOG_STEP_FAILED: *status = TK_STEP_ERROR; break;
     case TK_LOG_STEP_RETRY_SCHEDULED:
-      if (memmem(e->data.data, e->data.size, "fresh", 5) &&
-          (f->s->graphs[f->s->task_graph[t]]->steps[e->step].flags & TK_GRAPH_CONTINUE))
+      if (memmem(e->data.data, e->data.size, "fresh", 5) && (g->flags & TK_GRAPH_CONTINUE))
         f->continued[t][e->step] = *status == TK_STEP_ERROR;
       f->failed_once[t][e->step] = f->failed_once[t][e->step] || memmem(e->data.data, e->data.size, "fresh", 5);
       *status = TK_STEP_WAITING;
@@ -533,7 +382,7 @@ static bool fold_event(void *context, const tk_log_event *e) {
 static void compare_task(sim *s, fold *f, int t, tk_task *task) {
   if (!tk_task_final(task->status)) fail(s, "task %d is stuck: %s", t, tk_task_status_name(task->status));
   if (!f->ended[t]) fail(s, "the last event of task %d is not its final one", t);
-  for (uint32_t i = 0; i < task->graph->step_count; i++) {
+  for (uint32_t i = 0; i < tk_task_count(task); i++) {
     const tk_step *step = tk_task_step(task, i);
     uint8_t logged = f->step[t][i];
     bool same = tk_step_final(step->status) ? logged == step->status : !tk_step_final(logged);
@@ -541,7 +390,7 @@ static void compare_task(sim *s, fold *f, int t, tk_task *task) {
       fail(s, "task %d step %u is %s, its log says %s", t, i, tk_step_status_name(step->status), tk_step_status_name(logged));
     if (step->attempts != f->starts[t][i])
       fail(s, "task %d step %u has %u attempts, its log %u", t, i, step->attempts, f->starts[t][i]);
-    if (step->failures > task->graph->steps[i].retry.limit) fail(s, "task %d step %u failed more often than its limit", t, i);
+    if (step->failures > tk_task_template(task, i)->retry.limit) fail(s, "task %d step %u failed more often than its limit", t, i);
   }
 }
 
@@ -559,18 +408,16 @@ static void check_promises(sim *s) {
   for (size_t i = 0; i < s->task_count; i++) {
     f.numbers[i] = tk_snap_task_no(snap, &s->tasks[i]);
     if (!f.numbers[i]) fail(s, "task %zu is lost", i);
-    f.step[i] = TK_ARENA_ARRAY(&arena, uint8_t, s->graphs[s->task_graph[i]]->step_count);
-    f.failed_once[i] = TK_ARENA_ARRAY(&arena, bool, s->graphs[s->task_graph[i]]->step_count);
-    f.continued[i] = TK_ARENA_ARRAY(&arena, bool, s->graphs[s->task_graph[i]]->step_count);
-    f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, s->graphs[s->task_graph[i]]->step_count);
-  }
-  tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
-  for (size_t i = 0; i < s->task_count && !*s->failure; i++) {
-    tk_task *task;
-    if (tk_snap_task(snap, &arena, f.numbers[i], tk_engine_graph_lookup, s->client, &task, NULL, &err))
+    else if (tk_snap_task(snap, &arena, f.numbers[i], tk_engine_graph_lookup, s->client, &f.tasks[i], NULL, &err))
       fail(s, "task: %s", err.message);
-    else compare_task(s, &f, (int)i, task);
+    uint32_t count = *s->failure ? 0 : tk_task_count(f.tasks[i]);
+    f.step[i] = TK_ARENA_ARRAY(&arena, uint8_t, count);
+    f.failed_once[i] = TK_ARENA_ARRAY(&arena, bool, count);
+    f.continued[i] = TK_ARENA_ARRAY(&arena, bool, count);
+    f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, count);
   }
+  if (!*s->failure) tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
+  for (size_t i = 0; i < s->task_count && !*s->failure; i++) compare_task(s, &f, (int)i, f.tasks[i]);
   tk_snap_close(snap);
   tk_arena_free(&arena);
   if (!*s->failure && tk_store_check(s->store, report_damage, NULL, s, &err) < 0) fail(s, "check: %s", err.message);
@@ -605,7 +452,7 @@ static void resolve_parked(sim *s) {
     tk_task *task;
     if (tk_snap_task(snap, &arena, tk_snap_task_no(snap, &s->tasks[i]), tk_engine_graph_lookup, s->client, &task, NULL, &err))
       fail(s, "task: %s", err.message);
-    for (uint32_t at = 0; !*s->failure && at < task->graph->step_count; at++) {
+    for (uint32_t at = 0; !*s->failure && at < tk_task_count(task); at++) {
       tk_event event = {.type = TK_EV_RESOLVE, .task_id = s->tasks[i], .step = at, .data = tk_slice_str("1")};
       if (tk_task_step(task, at)->waiting_for == TK_WAIT_PERSON) tk_list_push(&arena, &parked, event);
     }

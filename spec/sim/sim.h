@@ -1,0 +1,180 @@
+/* What a history is made of, and the random definitions that it runs: part of sim.c. */
+#ifndef TK_SPEC_SIM_H
+#define TK_SPEC_SIM_H
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "model/approval.h"
+#include "model/decide.h"
+
+enum { MAX_PROCESSES = 3, MAX_TASKS = 64, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
+
+typedef struct process {
+  tk_engine *engine;
+  tk_port *port;
+  tk_worker_handle *worker;
+  tk_run_message *running[4096];
+  size_t running_count;
+} process;
+
+typedef struct sim {
+  uint64_t seed;
+  bool verbose;
+  tk_rng rng;
+  int64_t now_us;
+  tk_store *store;
+  tk_engine *client;             /* never works, never crashes: people */
+  process processes[MAX_PROCESSES];
+  uint32_t definitions[MAX_GRAPHS];
+  const tk_graph *graphs[MAX_GRAPHS];
+  uint32_t graph_count;
+  tk_id tasks[MAX_TASKS];
+  uint32_t task_graph[MAX_TASKS];
+  size_t task_count;
+  tk_event zombies[MAX_ZOMBIES]; /* outcomes of attempts whose process is gone */
+  size_t zombie_count;
+  tk_buf plan;                   /* of the approval that is answered */
+  char failure[512];
+} sim;
+
+static void fail(sim *s, const char *format, ...) {
+  if (*s->failure) return;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(s->failure, sizeof s->failure, format, args);
+  va_end(args);
+}
+
+static void say(const sim *s, const char *format, ...) {
+  if (!s->verbose) return;
+  va_list args;
+  va_start(args, format);
+  vprintf(format, args);
+  va_end(args);
+  putchar(10);
+  fflush(stdout);
+}
+
+static uint32_t pick(sim *s, uint32_t below) { return (uint32_t)(tk_rng_next(&s->rng) % below); }
+static bool chance(sim *s, uint32_t percent) { return pick(s, 100) < percent; }
+static int64_t clock_now(void *context) { return ((sim *)context)->now_us; }
+
+/* ---- Definitions ---- */
+
+static void random_kind(sim *s, tk_graph_step *step) {
+  uint32_t kind = pick(s, 100), join = pick(s, 100);
+  if (kind < 8) {
+    step->kind = TK_KIND_SLEEP;
+    step->sleep_us = chance(s, 70) ? 1000000LL * pick(s, 20) : -1;
+    if (step->sleep_us < 0) step->flags |= TK_GRAPH_ASK;
+  } else if (kind < 20) {
+    step->flags |= TK_GRAPH_MAP | TK_GRAPH_ASK;
+    step->map_parallel = chance(s, 50) ? 1 + pick(s, 5) : 0;
+    step->map_failures = chance(s, 30) ? 0.3 : chance(s, 30) ? 2 : 0;
+  } else if (kind < 26) {
+    step->kind = TK_KIND_SIGNAL;
+    step->signal = step->name;
+    step->timeout_us = 1000000LL * (1 + pick(s, 30));
+    step->flags |= chance(s, 50) ? TK_GRAPH_TIMEOUT_COMPLETES : 0;
+  } else if (kind < 20) {
+    step->kind = TK_KIND_APPROVAL;
+    step->timeout_us = 1000000LL * (1 + pick(s, 60));
+    step->flags |= TK_GRAPH_ASK;
+    step->flags |= chance(s, 30) ? TK_GRAPH_TIMEOUT_COMPLETES : chance(s, 50) ? TK_GRAPH_TIMEOUT_REJECTS : 0;
+    step->flags |= chance(s, 50) ? TK_GRAPH_REJECT_COMPLETES : 0;
+  }
+  if (!step->dep_count) return;
+  if (join < 10) step->join = TK_JOIN_COUNT, step->join_count = 1 + pick(s, step->dep_count);
+  else if (join < 20) step->join = TK_JOIN_ALL_DONE;
+}
+
+/* Some steps choose between their dependents. */
+static void random_switches(sim *s, tk_arena *arena, tk_graph *g) {
+  for (uint32_t i = 0; i < g->step_count; i++) {
+    if (g->steps[i].kind != TK_KIND_RUN || (g->steps[i].flags & TK_GRAPH_MAP) || !chance(s, 10)) continue;
+    tk_graph_case *cases = TK_ARENA_ARRAY(arena, tk_graph_case, 2);
+    for (uint32_t out = i + 1; out < g->step_count; out++) {
+      bool depends = false;
+      for (uint32_t d = 0; d < g->steps[out].dep_count; d++) depends = depends || g->steps[out].deps[d] == i;
+      tk_graph_case *c = &cases[pick(s, 2)];
+      if (!depends || c->count) continue;
+      uint32_t *target = TK_ARENA_ARRAY(arena, uint32_t, 1);
+      *target = out;
+      c->steps = target;
+      c->count = 1;
+    }
+    cases[0].name = tk_slice_str("x");
+    cases[1].name = tk_slice_str("y");
+    g->steps[i].kind = TK_KIND_SWITCH;
+    g->steps[i].flags |= TK_GRAPH_ASK;
+    g->steps[i].cases = cases;
+    g->steps[i].case_count = 2;
+  }
+}
+
+static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide) {
+  char name[16];
+  snprintf(name, sizeof name, "s%u", index);
+  step->name = tk_arena_copy(arena, tk_slice_str(name));
+  step->flags = (chance(s, 90) ? TK_GRAPH_RETRYABLE : 0) | (chance(s, 30) ? TK_GRAPH_SKIPPABLE : 0) |
+                (chance(s, 10) ? TK_GRAPH_CONTINUE : 0) | (chance(s, 15) ? TK_GRAPH_ASK : 0);
+  step->retry = (tk_retry){.limit = 1 + pick(s, 4), .lost_limit = 2 + pick(s, 9), .backoff = (uint8_t)pick(s, TK_BACKOFF_LIST),
+                           .jitter = (uint8_t)pick(s, TK_JITTER_FRACTION), .base = 1, .factor = 2, .cap = 60};
+  uint32_t *deps = TK_ARENA_ARRAY(arena, uint32_t, index + 1), most = wide ? 1 : 3;
+  if (wide && index) deps[step->dep_count++] = 0;
+  for (uint32_t d = 0; !wide && d < index && step->dep_count < most; d++)
+    if (chance(s, 200 / index + 1)) deps[step->dep_count++] = d;
+  step->deps = deps;
+  random_kind(s, step);
+  if (chance(s, 5)) step->queue = tk_slice_str("side");
+}
+
+static void define(sim *s, uint32_t at) {
+  tk_arena arena = {0};
+  bool wide = chance(s, 4);
+  tk_graph g = {.ns = tk_slice_str("sim"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
+  char name[16];
+  snprintf(name, sizeof name, "h%u", at);
+  g.name = tk_slice_str(name);
+  g.step_count = wide ? 300 + pick(s, 500) : 1 + pick(s, 12);
+  g.max_parallel = chance(s, 25) ? 1 + pick(s, 4) : 0;
+  g.timeout_us = chance(s, 10) ? 1000000LL * (1 + pick(s, 100)) : 0;
+  g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, g.step_count);
+  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide);
+  if (wide && chance(s, 50)) {   /* a join over the whole fan */
+    tk_graph_step *last = &g.steps[g.step_count - 1];
+    uint32_t *deps = TK_ARENA_ARRAY(&arena, uint32_t, g.step_count);
+    for (uint32_t i = 0; i + 1 < g.step_count; i++) deps[i] = i;
+    last->deps = deps;
+    last->dep_count = g.step_count - 1;
+    last->join = TK_JOIN_ALL;
+  }
+  random_switches(s, &arena, &g);
+  tk_graph *built;
+  tk_err err;
+  if (tk_graph_build(&g, &built, &err)) fail(s, "graph: %s", err.message);
+  tk_buf bytes = {0};
+  tk_graph_encode(built, &bytes);
+  tk_request *r = tk_request_new(TK_REQ_DEFINE, 0);
+  r->definition = (tk_definition){.ns = built->ns, .name = built->name, .version = built->version, .graph = tk_buf_slice(&bytes),
+                                  .json = tk_slice_str("{}"), .created_at_us = s->now_us};
+  r->definition.hash[0] = (uint8_t)(at + 1);
+  tk_port *port = tk_port_new(NULL, NULL);
+  r->reply_to = port;
+  tk_engine_post(s->client, r, false);
+  tk_engine_step(s->client);
+  r = (tk_request *)tk_port_drain(port);
+  if (!r || r->code) fail(s, "define: %s", r ? r->err.message : "no answer");
+  else s->definitions[at] = r->number;
+  tk_request_free(r);
+  tk_port_free(port);
+  tk_buf_free(&bytes);
+  tk_graph_free(built);
+  tk_arena_free(&arena);
+  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
+}
+
+#endif
