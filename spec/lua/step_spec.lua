@@ -35,7 +35,7 @@ local function attempt(steps, index, given, fields)
   local made = assert(handler.new { namespace = "shop", name = "order", version = "1.0.0", steps = steps })
   local engine = new_engine(given or {})
   step.bind(engine, 1, step_view.plan(made))
-  local run = { engine = engine, task_no = 1, task_id = "T", definition = 1, step = index, attempt = 1, failures = 0,
+  local run = { engine = engine, task_no = 1, task_id = "T", definition = 1, step = index, template = index, attempt = 1, failures = 0,
     task_attempt = 1, priority = 5, has_inputs = false, has_progress = false }
   for name, value in pairs(fields or {}) do
     run[name] = value
