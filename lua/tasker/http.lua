@@ -65,34 +65,23 @@ end
 -- ---- Options ----
 
 local OPTIONS = {
-  method = "string", url = "string", headers = "table", query = "table", json = true, form = "table", body = "string",
-  multipart = "table", timeout = "number|boolean", connect_timeout = "number|boolean", max_body = "number|boolean",
-  follow = "number|boolean", allow_private = "boolean", tls = "table", idempotency_key = "string|boolean", auth = "table",
-  sink = "string|function",
+  method = { "string" }, url = { "string" }, headers = { "table" }, query = { "table" },
+  json = { "table|string|number|boolean|userdata" }, form = { "table" }, body = { "string" }, multipart = { "table" },
+  timeout = { "number|boolean" }, connect_timeout = { "number|boolean" }, max_body = { "number|boolean" },
+  follow = { "number|boolean" }, allow_private = { "boolean" }, tls = { "table" }, idempotency_key = { "string|boolean" },
+  auth = { "table" }, sink = { "string|function" },
 }
-local TLS_OPTIONS = { ca = "string", cert = "string", key = "string", verify = "boolean" }
+local TLS_OPTIONS = { ca = { "string" }, cert = { "string" }, key = { "string" }, verify = { "boolean" } }
 local BODIES = { "json", "form", "body", "multipart" }
 
-local function check_fields(given, known, what, level)
-  for name, value in pairs(given) do
-    local types = known[name]
-    if not types then
-      error(("%s: unknown option %s"):format(what, check.show(name)), level + 1)
-    end
-    local wrong = types ~= true and check.wrong_type(value, types)
-    if wrong then
-      error(("%s: option '%s' %s"):format(what, name, wrong), level + 1)
-    end
-  end
-end
-
 local function check_options(options, level)
-  check_fields(options, OPTIONS, "tasker.http", level + 1)
+  check.type(options, "table", "tasker.http.request: the options", level + 1)
+  check.options(options, OPTIONS, "tasker.http: option", level + 1)
   if options.url == nil then
     error("tasker.http: option 'url' is missing", level + 1)
   end
   if options.tls then
-    check_fields(options.tls, TLS_OPTIONS, "tasker.http: tls", level + 1)
+    check.options(options.tls, TLS_OPTIONS, "tasker.http: option", level + 1)
   end
   local body
   for _, name in ipairs(BODIES) do
@@ -215,7 +204,8 @@ end
 
 local UNSAFE = { POST = true, PATCH = true }
 
--- The n-th request of an attempt that changes something has the step's key, then key:2 …: the same in every attempt.
+-- The n-th request of an attempt that changes something has the step's key, then key:2 …: the same in every attempt. Takes the next
+-- number.
 local function idempotency_key(run, method, given)
   if type(given) == "string" then
     return given
@@ -439,7 +429,6 @@ local function send(request, headers, options)
 end
 
 local function request_at(options, level)
-  check.type(options, "table", "tasker.http.request: options", level + 1)
   check_options(options, level + 1)
   local run = core.run()
   local request, headers = prepare(options, run)
@@ -477,6 +466,7 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head" } do
 end
 
 http.failure = failure
-http.set_header = set_header
+http.idempotency_key = idempotency_key
+http.OPTIONS = OPTIONS
 
 return http

@@ -76,12 +76,16 @@ tasker.step_handler = step_handlers.register
 tasker.diagram = require("tasker.diagram").draw
 
 -- What many programs do not use is loaded when it is first named.
-local LATER = { http = "tasker.http" }
+local LATER = { auth = "tasker.auth", http = "tasker.http" }
+-- And what makes one thing is a function.
+local MAKERS = { graphql = "tasker.graphql", rest = "tasker.rest" }
 
 return setmetatable(tasker, { __index = function(self, name)
   local module = LATER[name]
   if module then
     self[name] = require(module)
+  elseif MAKERS[name] then
+    self[name] = require(MAKERS[name]).new
   end
   return rawget(self, name)
 end })
