@@ -9,6 +9,7 @@
 #include "bind/definition.h"
 #include "bind/engine.h"
 #include "bind/error.h"
+#include "bind/exec.h"
 #include "bind/http.h"
 #include "bind/json.h"
 #include "bind/regex.h"
@@ -80,6 +81,8 @@ int luaopen_tasker_core(lua_State *L) {
   lua_setfield(L, -2, "json");
   tk_bind_cron(L);
   lua_setfield(L, -2, "cron");
+  tk_bind_exec(L);
+  lua_setfield(L, -2, "exec");
   tk_bind_http(L);
   lua_setfield(L, -2, "http");
   push_bounds(L);

@@ -7,63 +7,48 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "bind/error.h"
+#include "bind/plain.h"
 #include "bind/state.h"
 #include "net/guard.h"
 #include "net/http.h"
 #include "worker/worker.h"
 
 #define TRANSFER_TYPE "tasker.transfer"
-#define LOOK_AGAIN_US 100000     /* how often plain code that waits looks whether a signal wants Lua to go on */
 
 /* The connections of plain code in one Lua state; in a step the worker's serve. */
-typedef struct plain {
-  tk_loop *loop;
-  tk_http *http[2];
-  tk_loop_timer look;
-} plain;
+typedef struct plain_connections { tk_http *http[2]; } plain_connections;
 
 typedef struct held {
   tk_http_transfer *transfer;    /* NULL: closed */
   tk_fiber *fiber;               /* waits for it; NULL: none does */
-  tk_loop *loop;                 /* of plain code; NULL: a step's */
+  bool plain;                    /* in the loop of plain code, not in a worker's */
   int file;
 } held;
 
-static const char plain_key;
+static const char connections_key;
 
-static void not_woken(void *context) { (void)context; }
-static void on_look(tk_loop_timer *timer) { (void)timer; }
-
-static int plain_gc(lua_State *L) {
-  plain *p = lua_touserdata(L, 1);
-  if (!p->loop) return 0;
+static int connections_gc(lua_State *L) {
+  plain_connections *p = lua_touserdata(L, 1);
   for (int i = 0; i < 2; i++) tk_http_close(p->http[i]);
-  tk_loop_unset(p->loop, &p->look);
-  tk_loop_close(p->loop);
-  p->loop = NULL;
+  p->http[0] = p->http[1] = NULL;
   return 0;
 }
 
-static plain *plain_of(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &plain_key);
-  plain *p = lua_touserdata(L, -1);
+static tk_http *plain_http(lua_State *L, tk_loop *loop, bool guarded, tk_err *err) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &connections_key);
+  plain_connections *p = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (p) return p;
-  p = lua_newuserdatauv(L, sizeof *p, 0);
-  *p = (plain){.look = {.fire = on_look}};
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, plain_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &plain_key);
-  return p;
-}
-
-static tk_http *plain_http(plain *p, bool guarded, tk_err *err) {
-  if (!p->loop && tk_loop_open(not_woken, NULL, &p->loop, err)) return NULL;
-  if (!p->http[guarded]) tk_http_open(p->loop, guarded, &p->http[guarded], err);
+  if (!p) {   /* younger than the loop: so it is closed before it */
+    p = lua_newuserdatauv(L, sizeof *p, 0);
+    *p = (plain_connections){{NULL, NULL}};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, connections_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &connections_key);
+  }
+  if (!p->http[guarded]) tk_http_open(loop, guarded, &p->http[guarded], err);
   return p->http[guarded];
 }
 
@@ -157,10 +142,11 @@ static int http_start(lua_State *L) {
   lua_setiuservalue(L, 2, 1);   /* curl borrows it */
   bool guarded = tk_field_bool(L, 1, "guarded");
   tk_fiber *fiber = tk_fiber_current(L);
-  plain *p = fiber ? NULL : plain_of(L);
-  tk_http *http = fiber ? tk_worker_http(fiber->worker, guarded, &err) : plain_http(p, guarded, &err);
+  tk_loop *loop = fiber ? fiber->worker->loop : tk_plain_loop(L, &err);
+  if (!loop) return tk_return_error(L, &err);
+  tk_http *http = fiber ? tk_worker_http(fiber->worker, guarded, &err) : plain_http(L, loop, guarded, &err);
   if (!http || open_path(L, h, &err)) return tk_return_error(L, &err);
-  h->loop = p ? p->loop : NULL;
+  h->plain = !fiber;
   r.file = h->file;
   r.header_count = read_headers(L, &r.headers);
   if (tk_http_start(http, &r, &h->transfer, &err)) return tk_return_error(L, &err);
@@ -207,18 +193,14 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
 static int http_wait(lua_State *L) {
   held *h = check_held(L);
   lua_settop(L, 2);
-  if (!h->loop) {
+  if (!h->plain) {
     luaL_argcheck(L, tk_fiber_current(L), 1, "a transfer of this step expected");
     return go_on(L, LUA_OK, 0);
   }
-  plain *p = plain_of(L);
   for (;;) {
     int pushed = push_next(L, h);
     if (pushed >= 0) return pushed;
-    tk_loop_set(h->loop, &p->look, tk_monotonic_us() + LOOK_AGAIN_US);
-    tk_loop_turn(h->loop, true);
-    tk_loop_unset(h->loop, &p->look);
-    if (!lua_gethookmask(L)) continue;
+    if (tk_plain_turn(L)) continue;
     lua_pushboolean(L, 0);
     return 1;
   }
