@@ -100,6 +100,13 @@ static int testing_bury(lua_State *L) {
   return 1;
 }
 
+/* remember(handle): it is the one opened last. */
+static int testing_remember(lua_State *L) {
+  tk_check_handle(L, 1);
+  tk_remember_handle(L, 1);
+  return 0;
+}
+
 /* ---- Drivers ---- */
 
 typedef struct driver {
@@ -280,7 +287,7 @@ static int driver_gc(lua_State *L) {
 
 void tk_bind_testing(lua_State *L) {
   static const luaL_Reg functions[] = {{"open", testing_open}, {"join", testing_join}, {"now", testing_now}, {"set_now", testing_set_now},
-    {"turn", testing_turn}, {"bury", testing_bury}, {"drive", testing_drive}, {NULL, NULL}};
+    {"turn", testing_turn}, {"bury", testing_bury}, {"remember", testing_remember}, {"drive", testing_drive}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"serve", driver_serve}, {"settle", driver_settle}, {"runnable", driver_runnable},
     {"run", driver_run}, {"peek", driver_peek}, {"flush", driver_flush}, {"next", driver_next}, {"active", driver_active},
     {"process", driver_process}, {"close", driver_close}, {"crash", driver_crash}, {NULL, NULL}};

@@ -1,11 +1,13 @@
 --- Tests of workflows: `local testing = require "tasker.testing"`.
 -- @module tasker.testing
 
+local core = require "tasker.core"
 local assertions = require "tasker.testing.assertions"
 local check = require "tasker.check"
 local simulate = require "tasker.testing.simulate"
 local test_app = require "tasker.testing.app"
 local time = require "tasker.time"
+local verify = require "tasker.testing.verify"
 
 local testing = {}
 
@@ -32,7 +34,7 @@ function testing.open(options)
     return nil, err
   end
   local opened
-  opened, err = test_app.open(time.seconds(options.clock or DEFAULT_CLOCK), math.tointeger(options.seed) or 1)
+  opened, err = test_app.open { clock = time.seconds(options.clock or DEFAULT_CLOCK), seed = math.tointeger(options.seed) or 1 }
   if not opened then
     return nil, err
   end
@@ -65,6 +67,20 @@ function testing.calls(handler, step)
   return the_app("calls").doubles:list(handler, step, 2)
 end
 
+-- Calls what opens apps of its own: afterwards the one opened last is again what it was.
+local function aside(fn, ...)
+  local outer, engine = current, core.current_engine()
+  local ok, result, err = pcall(fn, ...)
+  current = outer
+  if engine then
+    core.testing.remember(engine)
+  end
+  if not ok then
+    error(result, 0)
+  end
+  return result, err
+end
+
 --- Teaches luassert, and so busted's `assert`, about tasks: `task_complete(task)`, `task_failed(task, code)`, `task_status(task, status)`,
 -- `step_status(task, step, status)`, `step_waits(task, step, reason)`, `step_results(task, step, value)`,
 -- `step_called(app, handler, step, times)`, and their opposites (`assert.is_not.task_complete(task)`).
@@ -78,13 +94,16 @@ testing.register = assertions.register
 -- @return true, or nil
 -- @return err `invalid`; a seed that fails raises
 function testing.simulate(fn, options)
-  local outer = current
-  local ok, result, err = pcall(simulate.run, fn, options, function(app) current = app end)
-  current = outer
-  if not ok then
-    error(result, 0)
-  end
-  return result, err
+  return aside(simulate.run, fn, options, function(app) current = app end)
+end
+
+--- Walks what may come of a workflow and reports what can strand it and what can never succeed; see tasker.testing.verify.
+-- @param handler or its name
+-- @tab[opt] options `limit` (2000): how many combinations at most
+-- @return true, or nil
+-- @return err with `problems`: a list of `{kind, step, path, message}`
+function testing.verify(handler, options)
+  return aside(verify.run, handler, options)
 end
 
 return testing

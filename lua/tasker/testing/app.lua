@@ -4,6 +4,8 @@
 local core = require "tasker.core"
 local check = require "tasker.check"
 local client = require "tasker.client"
+local coverage = require "tasker.testing.coverage"
+local definitions = require "tasker.definitions"
 local doubles = require "tasker.testing.doubles"
 local errors = require "tasker.errors"
 local loader = require "tasker.loader"
@@ -32,20 +34,19 @@ local function micros(seconds)
 end
 
 --- Opens an empty store.
--- @number clock seconds since the epoch
--- @int seed
--- @func[opt] drive makes what runs the steps: gets the engine and what core.testing.drive does, returns what has its methods
+-- @tab options `clock` (seconds since the epoch), `seed` (an integer); `drive`: makes what runs the steps, gets what
+-- core.testing.drive does and returns what has its methods; `wrap`: makes another plan of each plan of step_view
 -- @return the app, or nil
 -- @return err
-function app.open(clock, seed, drive)
-  local engine, err = by_hand.open(micros(clock), seed)
+function app.open(options)
+  local engine, err = by_hand.open(micros(options.clock), options.seed)
   if not engine then
     return nil, err
   end
   subscriptions.opened(engine)
   local self = client.adopt(engine, App)
-  self.doubles, self.queues, self.drive = doubles.new(), { default = true }, drive or by_hand.drive
-  step.intercept(engine, function(plan) return self.doubles:wrap(plan) end)
+  self.doubles, self.queues, self.drive = doubles.new(), { default = true }, options.drive or by_hand.drive
+  step.intercept(engine, options.wrap or function(plan) return self.doubles:wrap(plan) end)
   return self
 end
 
@@ -132,6 +133,11 @@ local function settle(self)
   until not subscriptions.any() or self.engine:last_seq() == seen
   return true
 end
+
+--- Works until nothing can move at this moment.
+-- @return true, or nil
+-- @return err
+App.settle = settle
 
 -- Moves the clock to a moment, and stops at each on the way at which something is due.
 local function go_to(self, target)
@@ -427,6 +433,23 @@ end
 -- @treturn {table,...} `{task_id, attempt, context, inputs, item, index, results, error}`
 function App:calls(handler, name)
   return self.doubles:list(handler, name, 2)
+end
+
+--- Which outcomes of a handler's steps came in the app's tasks: success, failure, a second attempt, each branch, timeouts …
+-- @param handler or its name
+-- @treturn table|nil `{handler, covered, total, missed = {"step: outcome", …}, steps = {[name] = {[outcome] = count}}}`; tostring
+-- is a text
+-- @return err
+function App:coverage(handler)
+  check.type(handler, "string|table", "app:coverage: the handler", 2)
+  local namespace, name, version = definitions.parse(handler)
+  local found = namespace and registry.find(namespace, name, version)
+  if not found then
+    error(("app:coverage: no handler %s is defined in this state"):format(check.show(handler)), 2)
+  elseif not self.engine then
+    return errors.closed(self)
+  end
+  return coverage.of(self, found)
 end
 
 return app

@@ -91,7 +91,7 @@ local function run_once(fn, options, seed, plan, open)
   local function drive(engine, run, interrupted)
     return processes.new(engine, run, interrupted, choices, seed)
   end
-  local app = assert(test_app.open(time.seconds(options.clock or DEFAULT_CLOCK), seed, drive))
+  local app = assert(test_app.open { clock = time.seconds(options.clock or DEFAULT_CLOCK), seed = seed, drive = drive })
   local ok, why = xpcall(function()
     open(app)
     fn(app, random.new(seed))
@@ -194,10 +194,10 @@ local OPTIONS = {
 -- @return true, or nil
 -- @return err `invalid`
 function simulate.run(fn, options, open)
-  check.type(fn, "function", "testing.simulate: the test", 3)
-  check.type(options, "table|nil", "testing.simulate: options", 3)
+  check.type(fn, "function", "testing.simulate: the test", 4)
+  check.type(options, "table|nil", "testing.simulate: options", 4)
   options = options or {}
-  local ok, err = check.options(options, OPTIONS, "testing.simulate: option", 3)
+  local ok, err = check.options(options, OPTIONS, "testing.simulate: option", 4)
   if not ok then
     return nil, err
   elseif options.seed and options.seeds then
