@@ -111,6 +111,14 @@ static int matcher_call(lua_State *L) {
   return return_problem(L, TK_E_INVALID, found);
 }
 
+void *tk_regex_check(lua_State *L, int idx) { return luaL_checkudata(L, idx, MATCHER_TYPE); }
+
+int tk_regex_match(void *matcher_of, tk_slice text) {
+  matcher *m = matcher_of;
+  int found = pcre.match(m->code, (const unsigned char *)(text.data ? text.data : ""), text.size, 0, 0, m->data, pcre.match_context);
+  return found >= 0 ? 1 : found == ERROR_NOMATCH ? 0 : -1;
+}
+
 static matcher *push_matcher(lua_State *L) {
   matcher *m = lua_newuserdatauv(L, sizeof *m, 0);
   m->code = m->data = NULL;

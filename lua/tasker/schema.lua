@@ -41,9 +41,15 @@ local function pass(self, value, collect)
   error(result, 0)
 end
 
+-- What a run has found that found nothing.
+local NOTHING = { empty_count = 0 }
+
 local function validate(self, value)
   if value == nil then
     value = json.null
+  end
+  if self.program and self.program:accepts(value) then
+    return NOTHING
   end
   local ok, run = pass(self, value, false)
   if ok == false then
@@ -71,9 +77,13 @@ end
 
 --- Counts the empty tables of a valid value that stand for lists and are not marked as arrays.
 -- @param value
+-- @string[opt] text its JSON, where that is at hand
 -- @treturn int|nil
 -- @return err as of validate
-function Schema:empty_lists(value)
+function Schema:empty_lists(value, text)
+  if text and self.program and self.program:accepts_text(text) then
+    return 0
+  end
   local run, err = validate(self, value)
   if not run then
     return nil, err
@@ -88,6 +98,9 @@ local UNMARKED = { unmarked = true }
 -- @return the JSON, in which what is empty and stands for a list is `[]`; or nil
 -- @return err as of validate; after the JSON: the value where it differs
 function Schema:conform(text)
+  if self.program and self.program:accepts_text(text) then
+    return text
+  end
   local value = json.decode(text, UNMARKED)
   local run, err = validate(self, value)
   if not run then
@@ -123,9 +136,9 @@ local OPTIONS = {
 
 -- Calls what raises refusals of schemas.
 local function guard(fn, ...)
-  local ok, result, more = pcall(fn, ...)
+  local ok, result, more, still_more = pcall(fn, ...)
   if ok then
-    return result, more
+    return result, more, still_more
   elseif type(result) == "table" and (result.refused or result.given_up) then
     return errors.invalid("%s", result.refused or result.given_up)
   end
@@ -161,11 +174,12 @@ function schema.compile(definition, options)
     return nil, err
   end
   local compiler = require "tasker.schema.compiler"
-  local found, resource = guard(compiler.compile, definition, read)
+  local found, resource, compiled = guard(compiler.compile, definition, read)
   if not found then
     return nil, resource
   end
-  return setmetatable({ check = found, resource = resource, begin = compiler.run }, Schema)
+  return setmetatable({ check = found, resource = resource, begin = compiler.run,
+    program = require("tasker.schema.lower").lower(definition, resource, compiled) }, Schema)
 end
 
 --- Makes a schema of samples: it accepts all of them.

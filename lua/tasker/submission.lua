@@ -119,7 +119,7 @@ local function encode_context(plan, context)
     return text, context
   end
   local empty
-  empty, err = plan.validator:empty_lists(context)
+  empty, err = plan.validator:empty_lists(context, text)
   if not empty then
     return nil, errors.new("invalid", ("context of %s/%s@%s: %s"):format(plan.namespace, plan.name, plan.version,
       err.message), err.details)

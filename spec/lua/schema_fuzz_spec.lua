@@ -66,6 +66,43 @@ describe("compiling", function()
   end)
 end)
 
+describe("the check of texts in C", function()
+  it("accepts nothing that the functions refuse, and nearly all that they accept", function()
+    local programs, agreed, unsure = 0, 0, 0
+    for seed = 1, 4 * ROUNDS do
+      local random = schemas.random(seed)
+      local compiled = assert(schema.compile(schemas.whole(random, 3)))
+      local program = compiled.program
+      compiled.program = nil
+      programs = programs + (program and 1 or 0)
+      for _ = 1, program and 10 or 0 do
+        local value = schemas.value(random, 3)
+        local expected = (compiled:validate(value)) == true
+        local accepted = program:accepts(value)
+        assert.equal(accepted, program:accepts_text(show(value)))
+        if accepted then
+          assert.is_true(expected, ("%s by %s"):format(show(value), show(compiled.resource.node)))
+          agreed = agreed + 1
+        elseif expected then
+          unsure = unsure + 1
+        end
+      end
+    end
+    assert.is_true(programs > ROUNDS and agreed > ROUNDS, programs .. " " .. agreed)
+    assert.is_true(unsure < agreed // 20, unsure .. " " .. agreed)
+  end)
+
+  it("takes any text for what it is", function()
+    local program = assert(schema.compile { items = { type = "string", maxLength = 3, pattern = "^[^x]*$" } }).program
+    for text, expected in pairs { ['["a","b"]'] = true, [' [ "a" , "\\u00e9\\u00e9\\u00e9" ] '] = true, ['["\\ud83d\\udc32"]'] = true,
+      ["[1]"] = false, ['["abcd"]'] = false, ['["x"]'] = false, ['["\\u0078"]'] = false, ["[] x"] = false, ["["] = false, [""] = false,
+      ['["a" "b"]'] = false, ['["a",]'] = false, ['{"a":}'] = false, ["nul"] = false, ['["\xff"]'] = false, ["1e999"] = false } do
+      assert.equal(expected, program:accepts_text(text), text)
+    end
+    assert.is_false(program:accepts_text(("["):rep(100000)))
+  end)
+end)
+
 describe("an inferred schema", function()
   it("accepts all samples, and is one", function()
     for seed = 1, ROUNDS do
