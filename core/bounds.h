@@ -18,6 +18,7 @@
 #define TK_LIMIT_TASKS_PAGE 100000            /* app:tasks limit */
 #define TK_LIMIT_TAGS 64                      /* a task: keeps the cold record small */
 #define TK_LIMIT_SIGNALS 1000                  /* kept for a task before a step waits for them */
+#define TK_LIMIT_MIGRATIONS_BYTES 320         /* of what a task remembers of its migrations: some 32 of them */
 #define TK_LIMIT_APPROVERS 1000                 /* of one approval, escalations included */
 #define TK_LIMIT_APPROVAL (512 * 1024)          /* all comments and forms of one approval: they become its results */
 #define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */

@@ -163,6 +163,48 @@ static int engine_event(lua_State *L) {
   return tk_engine_await(L, engine, box, push_true);
 }
 
+static void read_renames(lua_State *L, int t, tk_arena *arena, tk_migration *m) {
+  if (lua_getfield(L, t, "renames") == LUA_TTABLE) {
+    lua_Integer count = luaL_len(L, -1);
+    tk_rename *renames = TK_ARENA_ARRAY(arena, tk_rename, count + 1);
+    for (lua_Integer i = 1; i <= count; i++) {
+      lua_rawgeti(L, -1, i);
+      luaL_checktype(L, -1, LUA_TTABLE);
+      int pair = lua_absindex(L, -1);
+      renames[i - 1] = (tk_rename){tk_arena_copy(arena, pair_slice(L, pair, 1)), tk_arena_copy(arena, pair_slice(L, pair, 2))};
+      lua_pop(L, 1);
+    }
+    m->renames = renames;
+    m->rename_count = (size_t)count;
+  }
+  lua_pop(L, 1);
+}
+
+/* engine:migrate{id, definition, from, renames = {{old, new or ""}, ...}, context, dry, audit} */
+static int engine_migrate(lua_State *L) {
+  tk_err err;
+  tk_engine *engine = tk_check_writer(L, 1, &err);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (!engine) return tk_return_error(L, &err);
+  tk_box *box = tk_box_push(L, (void (*)(void *))tk_request_free);
+  tk_request *request = box->ptr = tk_request_new(TK_REQ_EVENTS, 1);
+  tk_event *event = &request->events[0];
+  tk_slice id = tk_field_slice(L, 2, "id");
+  luaL_argcheck(L, tk_id_parse(id.data, id.size, &event->task_id), 2, "the id of a task expected");
+  tk_migration *m = TK_ARENA_NEW(&request->arena, tk_migration);
+  m->definition = (uint32_t)tk_field_integer(L, 2, "definition", 0);
+  m->from = arena_field(L, 2, "from", &request->arena);
+  m->context = arena_field(L, 2, "context", &request->arena);
+  m->dry = tk_field_bool(L, 2, "dry");
+  read_renames(L, 2, &request->arena, m);
+  event->type = TK_EV_MIGRATE;
+  event->step = TK_NO_STEP;
+  event->migration = m;
+  event->audit = arena_field(L, 2, "audit", &request->arena);
+  return tk_engine_await(L, engine, box, push_true);
+}
+
 /* engine:consumer("open" | "ack" | "rewind" | "delete", name, {events = JSON, seq = n}) */
 static int engine_consumer(lua_State *L) {
   static const char *const names[] = {"open", "ack", "rewind", "delete", NULL};   /* in the order of TK_CONSUMER_OPEN ... */
@@ -242,5 +284,5 @@ static int engine_log_step(lua_State *L) {
 }
 
 const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event},
-  {"consumer", engine_consumer}, {"heartbeat", engine_heartbeat},
+  {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"heartbeat", engine_heartbeat},
   {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {NULL, NULL}};

@@ -196,6 +196,12 @@ static int tell_unannotated(turn *t, tk_event *event) {
   return TK_OK;
 }
 
+static int find_target(turn *t, tk_event *event, tk_err *err) {
+  tk_migration *m = (tk_migration *)event->migration;
+  m->graph = tk_turn_graph(t->e, m->definition);
+  return m->graph ? TK_OK : tk_err_set(err, TK_E_NOT_FOUND, "the store has no definition %u", m->definition);
+}
+
 static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *err) {
   tk_event *event = &r->events[at];
   if (event->type == TK_EV_SUBMIT) return submit_one(t, r, at, t->load.identities[flat], err);
@@ -203,7 +209,7 @@ static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *er
   if (!task) return no_task(event, err);
   r->answers[at].id = task->id;
   r->answers[at].task_no = task->no;
-  int code = resolve_step_name(task, event, err);
+  int code = event->migration ? find_target(t, event, err) : resolve_step_name(task, event, err);
   if (!code && event->type == TK_EV_ANNOTATE) code = check_annotation(t, task, event, err);
   if (code == TK_E_INVALID && event->type == TK_EV_ANNOTATE && event->step != TK_NO_STEP) code = tell_unannotated(t, event);
   return code ? code : tk_decide_event(&t->d, task, event, &r->answers[at].fenced, err);
@@ -430,7 +436,8 @@ static int give_back(turn *t, uint32_t process, const tk_event *lost, size_t cou
   for (size_t i = 0; i < count; i++) {
     tk_task *task = tk_store_task(t->e->store, lost[i].task_no, err);
     if (!task && err->code != TK_E_NOT_FOUND) return err->code;   /* its claim must stay */
-    if (task && tk_task_step(task, lost[i].step)->owner == process) tk_decide_event(&t->d, task, &lost[i], NULL, NULL);
+    bool there = task && lost[i].step < tk_task_count(task);   /* a migrated task may have fewer steps now */
+    if (there && tk_task_step(task, lost[i].step)->owner == process) tk_decide_event(&t->d, task, &lost[i], NULL, NULL);
   }
   return TK_OK;
 }

@@ -26,8 +26,8 @@ int tk_view_count(tk_engine *engine, const tk_task_filter *filter, uint64_t *cou
  * at, from where to go on, or `after`. */
 int tk_view_events(tk_engine *engine, uint64_t kinds, uint64_t after, const tk_id *task, size_t limit, tk_buf *out, uint64_t *last,
                    tk_err *err);
-/* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool}]:
- * the current content of each version. */
+/* [{"namespace","name","version","latest":bool,"steps":[names],"hash","created_at","source":bool,"live":n,"live_older":n}]: the
+ * current content of each version; tasks of it that are pending, in progress or paused, and how many of these have an older content. */
 int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
 /* Durable consumers, [{"name","events":[patterns]|null,"seq","created_at","moved_at"}]; with a name only that one, as an object.
  * TK_E_NOT_FOUND. */

@@ -7,6 +7,7 @@
 
 typedef struct seen_task {
   uint64_t task_no;               /* 0: free */
+  bool migrated;                  /* its events are of several graphs */
   tk_id id;
   const tk_graph *graph;          /* borrows from the engine's cache */
 } seen_task;
@@ -30,7 +31,7 @@ static const seen_task *task_of(log_walk *walk, uint64_t task_no) {
   tk_arena_reset(&walk->reading.arena);
   walk->code = tk_reading_task(&walk->reading, task_no, &task, &info, walk->err);
   if (walk->code) return NULL;
-  *seen = (seen_task){task_no, info.id, task->graph};
+  *seen = (seen_task){task_no, task->migrations.size > 0, info.id, task->graph};
   return seen;
 }
 
@@ -44,6 +45,17 @@ static void put_instance(log_walk *walk, const tk_log_event *event) {
   if (!walk->code && event->step < tk_task_count(task) && tk_reading_step(task, event->step, walk->err))
     name = tk_task_step_name(task, event->step, room);
   tk_json_put_str(&walk->w, name);
+}
+
+/* The graph that the event's step index is of. */
+static const tk_graph *graph_of(log_walk *walk, const seen_task *seen, const tk_log_event *event) {
+  tk_task *task;
+  if (!seen->migrated) return seen->graph;
+  tk_arena_reset(&walk->reading.arena);
+  walk->code = tk_reading_task(&walk->reading, event->task_no, &task, NULL, walk->err);
+  if (walk->code) return NULL;
+  uint32_t definition = tk_task_definition_at(task, event->record);
+  return definition == task->definition ? task->graph : tk_engine_graph(walk->reading.engine, definition);
 }
 
 /* data is always an object; the error payload of a failure is its first member. */
@@ -73,7 +85,8 @@ static bool visit_event(void *context, const tk_log_event *event) {
     return true;
   }
   const seen_task *seen = task_of(walk, event->task_no);
-  if (!seen) return false;
+  const tk_graph *graph = seen ? graph_of(walk, seen, event) : NULL;
+  if (!graph) return false;
   tk_json_object(w);
   tk_json_key(w, "seq");
   tk_json_put_int(w, (int64_t)event->seq);
@@ -85,7 +98,7 @@ static bool visit_event(void *context, const tk_log_event *event) {
   tk_reading_put_id(w, &seen->id);
   tk_json_key(w, "step");
   if (event->step == TK_NO_STEP) tk_json_put_null(w);
-  else if (event->step < seen->graph->step_count) tk_json_put_str(w, seen->graph->steps[event->step].name);
+  else if (event->step < graph->step_count) tk_json_put_str(w, graph->steps[event->step].name);
   else put_instance(walk, event);
   tk_json_key(w, "attempt");
   if (event->attempt) tk_json_put_int(w, event->attempt);

@@ -1,8 +1,5 @@
-/* Numbers about a whole store, and the handlers that it knows. */
-#include <stdlib.h>
-
+/* Numbers about a whole store. */
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "engine/view_read.h"
 
 #define DEFAULT_QUEUE "default"
@@ -117,95 +114,4 @@ int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err) {
   tk_json_object_end(&w);
   tk_json_object_end(&w);
   return 0;
-}
-
-/* ---- Handlers ---- */
-
-typedef struct handler_list {
-  tk_definition *items;           /* owns; their slices borrow from the snapshot */
-  size_t count, capacity;
-} handler_list;
-
-static bool visit_definition(void *context, const tk_definition *definition) {
-  handler_list *list = context;
-  if (list->count == list->capacity) {
-    list->capacity = list->capacity ? list->capacity * 2 : 32;
-    list->items = tk_realloc(list->items, list->capacity * sizeof *list->items);
-  }
-  list->items[list->count++] = *definition;
-  return true;
-}
-
-static int compare_text(tk_slice a, tk_slice b) {
-  int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-  return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
-/* By namespace, name, then in the order they were defined. */
-static int compare_definitions(const void *a, const void *b) {
-  const tk_definition *x = a, *y = b;
-  int order = compare_text(x->ns, y->ns);
-  if (!order) order = compare_text(x->name, y->name);
-  return order ? order : (x->number > y->number) - (x->number < y->number);
-}
-
-static bool has_source(const tk_definition *definition) {
-  static const uint8_t none[32];
-  return memcmp(definition->source, none, sizeof none) != 0;
-}
-
-static void put_text(tk_json_writer *w, const char *key, tk_slice text) {
-  tk_json_key(w, key);
-  tk_json_put_str(w, text);
-}
-
-static int put_handler(tk_reading *reading, tk_json_writer *w, const tk_definition *definition, tk_err *err) {
-  const tk_graph *graph = tk_engine_graph(reading->engine, definition->number);
-  if (!graph)
-    return tk_err_set(err, TK_E_CORRUPT, "the definition number %u, of %.*s/%.*s, cannot be read; `check` tells more",
-                      definition->number, (int)definition->ns.size, definition->ns.data, (int)definition->name.size,
-                      definition->name.data);
-  char hash[65];
-  tk_hex(definition->hash, sizeof definition->hash, hash);
-  uint32_t latest = tk_snap_find_definition(reading->snap, definition->ns, definition->name, (tk_slice){0});
-  tk_json_object(w);
-  put_text(w, "namespace", definition->ns);
-  put_text(w, "name", definition->name);
-  put_text(w, "version", definition->version);
-  tk_json_key(w, "latest");
-  tk_json_put_bool(w, latest == definition->number);
-  tk_json_key(w, "steps");
-  tk_json_array(w);
-  for (uint32_t i = 0; i < graph->step_count; i++) tk_json_put_str(w, graph->steps[i].name);
-  tk_json_array_end(w);
-  put_text(w, "hash", tk_slice_str(hash));
-  tk_json_key(w, "created_at");
-  tk_json_put_time(w, definition->created_at_us);
-  tk_json_key(w, "source");
-  tk_json_put_bool(w, has_source(definition));
-  tk_json_object_end(w);
-  return 0;
-}
-
-int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err) {
-  tk_reading reading;
-  handler_list list = {0};
-  size_t start = out->size;
-  int code = tk_reading_open(&reading, engine, err);
-  if (!code) code = tk_snap_each_definition(reading.snap, visit_definition, &list, err);
-  if (!code) {
-    tk_json_writer w = tk_json_to(out);
-    if (list.count) qsort(list.items, list.count, sizeof *list.items, compare_definitions);
-    tk_json_array(&w);
-    for (size_t i = 0; !code && i < list.count; i++) {
-      tk_definition *d = &list.items[i];
-      bool current = tk_snap_find_definition(reading.snap, d->ns, d->name, d->version) == d->number;
-      if (current) code = put_handler(&reading, &w, d, err);
-    }
-    tk_json_array_end(&w);
-  }
-  tk_free(list.items);
-  tk_reading_close(&reading);
-  if (code) out->size = start;
-  return code;
 }

@@ -14,6 +14,7 @@ static const char *const log_names[TK_LOG_KIND_COUNT] = {
     [TK_LOG_STEP_RELEASED] = "step.released",   [TK_LOG_TASK_SIGNALLED] = "task.signalled",
     [TK_LOG_STEP_APPROVAL_DECIDED] = "step.approval_decided",
     [TK_LOG_STEP_APPROVAL_ESCALATED] = "step.approval_escalated",
+    [TK_LOG_TASK_MIGRATED] = "task.migrated",
 };
 
 const char *tk_log_kind_name(uint8_t kind) { return kind < TK_LOG_KIND_COUNT ? log_names[kind] : NULL; }

@@ -9,6 +9,7 @@ typedef enum tk_log_kind {        /* stored: never renumber; names in tk_log_kin
   TK_LOG_STEP_STARTED, TK_LOG_STEP_COMPLETED, TK_LOG_STEP_FAILED, TK_LOG_STEP_RETRY_SCHEDULED, TK_LOG_STEP_WAITING, TK_LOG_STEP_SKIPPED,
   TK_LOG_STEP_CANCELLED, TK_LOG_STEP_RESOLVED, TK_LOG_STEP_LOGGED, TK_LOG_TASK_ANNOTATED, TK_LOG_STEP_RELEASED, TK_LOG_TASK_SIGNALLED,
   TK_LOG_STEP_APPROVAL_DECIDED, TK_LOG_STEP_APPROVAL_ESCALATED,
+  TK_LOG_TASK_MIGRATED,
   TK_LOG_KIND_COUNT
 } tk_log_kind;
 const char *tk_log_kind_name(uint8_t kind);   /* "step.completed"; NULL out of range */
@@ -43,6 +44,8 @@ typedef struct tk_annotation { uint64_t task_no; tk_slice name, value; } tk_anno
 typedef struct tk_signal_change { uint64_t task_no; tk_signal signal; bool taken; } tk_signal_change;
 /* The row of a step that waits for people; NULL: it is no more. In order: the last word of a turn stands. */
 typedef struct tk_approval_change { uint64_t task_no; uint32_t step; const struct tk_approval *row; } tk_approval_change;
+typedef struct tk_context_change { uint64_t task_no; tk_slice context; } tk_context_change;
+typedef struct tk_chunk_key { uint64_t task_no; uint32_t index; } tk_chunk_key;
 typedef struct tk_new_task { tk_task *task; const tk_submission *submission; tk_id id; } tk_new_task;
 typedef struct tk_identity_row {
   uint8_t hash[32];
@@ -72,6 +75,8 @@ typedef struct tk_changes {
   TK_LIST(tk_signal_change) signals;
   TK_LIST(tk_approval_change) approvals;
   TK_LIST(tk_identity_row *) identities;
+  TK_LIST(tk_context_change) contexts;
+  TK_LIST(tk_chunk_key) unchunks; /* chunks behind the last step of a task that was migrated */
   int64_t tasks_delta[TK_TASK_STATUS_COUNT], steps_delta[TK_STEP_STATUS_COUNT];   /* counters by status */
 } tk_changes;
 

@@ -2,6 +2,16 @@
 
 #include "model/decide_parts.h"
 
+uint32_t tk_task_definition_at(const tk_task *task, uint64_t record) {
+  tk_reader r = tk_reader_of(task->migrations);
+  while (tk_reader_left(&r) && !r.bad) {
+    uint64_t until = tk_read_varint(&r);
+    uint32_t definition = (uint32_t)tk_read_varint(&r);
+    if (!r.bad && record <= until) return definition;
+  }
+  return task->definition;
+}
+
 static tk_chunk *fresh_chunk(void *context, tk_task *task, uint32_t index) {
   (void)task;
   (void)index;
@@ -87,6 +97,10 @@ static tk_claim_result claim_element(tk_decide *d, tk_task *task, tk_ready *read
 
 tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed) {
   uint32_t index = ready->step;
+  if (ready->definition != task->definition) {   /* migrated in this turn */
+    if (indexed) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
+    return TK_CLAIM_NOT;
+  }
   tk_step *step = tk_task_step(task, index);
   bool startable = tk_step_startable(step), gives = startable && step->status == TK_STEP_IN_PROGRESS;
   if (indexed && !gives) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
@@ -113,7 +127,8 @@ tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bo
 int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err) {
   bool ignored;
   if (!fenced) fenced = &ignored;
-  *fenced = false;
+  *fenced = event->definition && event->definition != task->definition;   /* its step index means another step now */
+  if (*fenced) return TK_OK;
   if (event->step != TK_NO_STEP && event->step >= tk_task_count(task))
     return tk_err_set(err, TK_E_INVALID, "handler %.*s/%.*s has no step %u", (int)task->graph->ns.size, task->graph->ns.data,
                       (int)task->graph->name.size, task->graph->name.data, event->step);
@@ -128,6 +143,7 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
     case TK_EV_SIGNAL:
     case TK_EV_VOTE:
     case TK_EV_ANNOTATE: return tk_decide_operation(d, task, event, err);
+    case TK_EV_MIGRATE: return tk_part_migrate(d, task, event, err);
     default: return tk_decide_outcome(d, task, event, fenced, err);
   }
 }

@@ -33,7 +33,9 @@ static int cancel_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
 
 /* A task that stood in error moves again. */
 static void reopen(tk_decide *d, tk_task *task) {
-  if (task->status == TK_TASK_ERROR) tk_part_set_task(d, task, task->started_at_us ? TK_TASK_IN_PROGRESS : TK_TASK_PENDING);
+  if (task->status != TK_TASK_ERROR) return;
+  tk_part_set_task(d, task, task->started_at_us ? TK_TASK_IN_PROGRESS : TK_TASK_PENDING);
+  if (task->migrations.size) tk_part_begin_pending(d, task, 0);   /* a new version may have steps that need not wait */
 }
 
 static int cancel_step(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
@@ -273,6 +275,9 @@ void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
     case TK_SWEEP_STOP_ELEMENTS:
     case TK_SWEEP_RENEW_ELEMENTS:
       if (tk_part_running(task)) tk_fan_sweep(d, task, event);
+      break;
+    case TK_SWEEP_BEGIN:
+      if (tk_part_running(task)) tk_part_begin_pending(d, task, event->cursor);
       break;
     default: TK_ASSERT(!"a sweep");
   }

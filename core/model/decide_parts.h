@@ -99,6 +99,13 @@ void tk_fan_sweep(tk_decide *d, tk_task *task, const tk_event *event);
 /* Whether an operation on an element is possible while its map is as it is. */
 int tk_fan_admit(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);
 
+/* Moves the task to another definition (decide_migrate.c). */
+int tk_part_migrate(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);
+/* Judges pending steps from `from` on, as after a migration; what exceeds the turn's share becomes a sweep. */
+void tk_part_begin_pending(tk_decide *d, tk_task *task, uint32_t from);
+/* One more dependency of the step has spoken. */
+void tk_part_count_end(tk_step *step, uint8_t end);
+
 /* By kind of event: workers' outcomes, clients' operations. */
 int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err);
 int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);

@@ -138,7 +138,7 @@ static uint8_t end_for(const tk_graph_step *g, const release_item *item, uint32_
   return TK_DEP_NOT_TAKEN | (item->end & TK_DEP_RECOVERED);
 }
 
-static void count_end(tk_step *step, uint8_t end) {
+void tk_part_count_end(tk_step *step, uint8_t end) {
   uint8_t how = end & (uint8_t)~TK_DEP_RECOVERED;
   step->met += how == TK_DEP_DONE;
   step->unmet += how == TK_DEP_SKIPPED || how == TK_DEP_NOT_TAKEN;
@@ -162,7 +162,7 @@ static bool arrive(tk_decide *d, tk_task *task, uint32_t index, uint8_t *end) {
 
 static void meet(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, release_work *work) {
   tk_step *step = tk_task_step(task, index);
-  count_end(step, end);
+  tk_part_count_end(step, end);
   tk_part_touch(d, task, index);
   if (step->status != TK_STEP_PENDING || !tk_part_running(task)) return;
   uint8_t own;

@@ -35,6 +35,7 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_STEP_SKIPPED,
                              TK_EV_STEP_PARKED, /* it waits for a person */
                              TK_EV_VOTE,        /* from clients: vote */
+                             TK_EV_MIGRATE,     /* from clients: migration */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
@@ -51,7 +52,8 @@ typedef enum tk_sweep_kind {      /* stored */
   TK_SWEEP_RETRY,                 /* fresh attempts for what failed */
   TK_SWEEP_HELD,                  /* put held steps into the ready index while the task may start more */
   TK_SWEEP_STOP_ELEMENTS,         /* cancel the elements of a map (step) that do not run, from number `cursor` on */
-  TK_SWEEP_RENEW_ELEMENTS         /* fresh attempts for the elements of a map that failed, from number `cursor` on */
+  TK_SWEEP_RENEW_ELEMENTS,        /* fresh attempts for the elements of a map that failed, from number `cursor` on */
+  TK_SWEEP_BEGIN                  /* begin pending steps whose dependencies have spoken, from `cursor` (a step index) on */
 } tk_sweep_kind;
 
 /* What the end of a step means to its dependents. */
@@ -73,6 +75,7 @@ typedef struct tk_event {
   uint32_t step;                  /* index; TK_NO_STEP: the task, or by step_name */
   tk_slice step_name;             /* when clients name it; the engine resolves it */
   uint32_t attempt;
+  uint32_t definition;            /* of outcomes: by which the attempt ran; 0: not said */
   uint32_t cursor;
   uint8_t end;                    /* SWEEP_RELEASE: tk_dependency_end */
   uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken */
@@ -84,8 +87,21 @@ typedef struct tk_event {
   tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted
                                      and logged first; `audit` is then the data of what is logged next. Never in the inbox */
   const struct tk_submission *submission;   /* SUBMIT */
-  const struct tk_vote *vote;     /* VOTE. Neither in the inbox */
+  const struct tk_vote *vote;     /* VOTE */
+  const struct tk_migration *migration;     /* MIGRATE. None of these three in the inbox */
 } tk_event;
+
+typedef struct tk_rename { tk_slice from, to; } tk_rename;   /* of a step; `to` empty: it goes, with what came of it */
+/* To another definition of the same handler. */
+typedef struct tk_migration {
+  uint32_t definition;
+  const tk_graph *graph;          /* filled by the engine */
+  tk_slice from;                  /* the version that the task must be of */
+  const tk_rename *renames;       /* other steps keep their names */
+  size_t rename_count;
+  tk_slice context;               /* a JSON object; empty: as it is */
+  bool dry;                       /* only whether it can be */
+} tk_migration;
 
 typedef enum tk_identity_conflict { TK_IDENTITY_RETURN = 0, TK_IDENTITY_REJECT } tk_identity_conflict;
 

@@ -108,6 +108,8 @@ struct tk_task {
   int64_t created_at_us, started_at_us, completed_at_us;
   int64_t due_us;                /* the task's own timer (run_at, later its timeout); 0: none */
   uint8_t due_kind;              /* tk_timer_kind */
+  tk_slice migrations;           /* the definitions it had before: (number of the last log record under it, its number)*, as
+                                    LEB128; empty: none. Borrows, as graph */
 
   /* Not stored. */
   tk_chunk **chunks;             /* those of the graph's steps: chunk_count pointers, NULL: not loaded */
@@ -169,6 +171,9 @@ tk_slice tk_task_step_name(tk_task *task, uint32_t index, char room[TK_STEP_NAME
 int64_t tk_task_find(tk_task *task, tk_slice name);
 /* The map that instance `index` is an element of, touched or not; TK_NO_STEP: of none. */
 uint32_t tk_task_map_of(tk_task *task, uint32_t index);
+
+/* The definition under which log record `record` was written: its step indexes are of that. */
+uint32_t tk_task_definition_at(const tk_task *task, uint64_t record);
 
 /* What is written once when a task is created: the cold record. All slices are borrowed. */
 typedef struct tk_task_info {

@@ -52,6 +52,28 @@ static void write_chunk(writer *w, const tk_task *task, const tk_chunk *chunk, u
   put(w, TK_TABLE_CHUNKS, &key, tk_write_chunk(&w->store->buf, tk_key_slice(&key), task, chunk, index), 0);
 }
 
+/* Contexts that migrations changed; chunks they left behind. */
+static void write_migrated(writer *w) {
+  const tk_changes *c = w->changes;
+  for (size_t i = 0; i < c->contexts.count && !w->rc; i++) {
+    tk_key key = tk_key_u64(c->contexts.items[i].task_no);
+    const tk_id *id = &((tk_task *)tk_map_get(&w->store->tasks, c->contexts.items[i].task_no))->id;
+    tk_slice record;
+    tk_task_info info;
+    w->rc = tk_kv_get(w->store->txn, TK_TABLE_INFO, tk_key_slice(&key), &record, w->err);
+    if (w->rc || !tk_read_info(tk_key_slice(&key), record, id, c->arena, &info)) {
+      if (w->rc >= 0) w->rc = tk_store_damaged(w->err, TK_TABLE_INFO, tk_key_slice(&key));
+      return;
+    }
+    info.context = c->contexts.items[i].context;
+    put(w, TK_TABLE_INFO, &key, tk_write_info(&w->store->buf, tk_key_slice(&key), &info, id), 0);
+  }
+  for (size_t i = 0; i < c->unchunks.count && !w->rc; i++) {
+    tk_key key = tk_key_u64_u32(c->unchunks.items[i].task_no, c->unchunks.items[i].index);
+    del(w, TK_TABLE_CHUNKS, &key);
+  }
+}
+
 static void write_chunks(writer *w, const tk_task *task) {
   for (uint32_t i = 1; i < task->chunk_count; i++) write_chunk(w, task, task->chunks[i], i);
   for (uint32_t page = 0; page < task->page_count; page++)
@@ -213,6 +235,7 @@ static void write_all(writer *w) {
   if (!w->rc) w->rc = tk_store_put_names(w->store, w->err);
   write_tasks(w);
   write_created(w);
+  write_migrated(w);
   write_payloads(w);
   write_indexes(w);
   write_flow(w);

@@ -193,6 +193,7 @@ int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_gra
                       (unsigned long long)task_no, task->definition);
   uint32_t steps = tk_task_count(task) < TK_CHUNK_STEPS ? tk_task_count(task) : TK_CHUNK_STEPS;
   if (touched < steps) memset(&first->steps[touched], 0, (steps - touched) * sizeof *first->steps);
+  if (task->migrations.size) task->migrations = tk_arena_copy(arena, task->migrations);
   tk_task_prepare(task, arena);
   task->chunks[0] = first;
   *out = task;

@@ -58,7 +58,8 @@ bool tk_read_log_entry(tk_log_record *record, uint32_t index, tk_log_event *out)
   tk_reader *r = &record->entries;
   if (index == record->count) r->bad |= r->at != r->end;
   if (index >= record->count || r->bad) return false;
-  *out = (tk_log_event){.seq = record->first + index, .at_us = record->at_us, .task_no = record->task_no, .step = TK_NO_STEP};
+  *out = (tk_log_event){.seq = record->first + index, .record = record->first,
+                        .at_us = record->at_us, .task_no = record->task_no, .step = TK_NO_STEP};
   out->kind = tk_read_u8(r);
   uint8_t mask = tk_read_u8(r);
   if (mask >= ENTRY_MASK_END || out->kind == 0 || out->kind >= TK_LOG_KIND_COUNT) r->bad = true;

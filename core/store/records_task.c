@@ -1,7 +1,7 @@
 /* The hot records: a task with its first steps, and later chunks of steps. Written straight into reserved room. */
 #include "store/codec.h"
 
-#define VERSION_TASK 2            /* 1 had no instances; all that it had is read the same */
+#define VERSION_TASK 2            /* 1 had no instances and no migrations; all that it had is read the same */
 #define VERSION_CHUNK 2           /* the same */
 
 #define TASK_ROOM 256             /* of a header: 20 varints of at most 10 bytes, and a little */
@@ -10,9 +10,9 @@
 enum {                            /* which fields of a header differ from their usual value (zero; attempt: one) */
   HAS_STARTED = 1, HAS_COMPLETED = 2, HAS_OPEN = 4, HAS_ACTIVE = 8, HAS_RUNNING = 16, HAS_PRIORITY = 32, HAS_FAILED = 64,
   HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096,
-  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384
+  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384, HAS_MIGRATIONS = 32768
 };
-#define TASK_MASK_END 32768
+#define TASK_MASK_END 65536
 
 /* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
  * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
@@ -168,11 +168,12 @@ static uint32_t task_mask(const tk_task *task) {
          (task->failed ? HAS_FAILED : 0) | (task->due_us || task->due_kind ? HAS_DUE : 0) |
          (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) |
          (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0) |
-         (task->signals ? HAS_SIGNALS : 0) | (task->instances ? HAS_INSTANCES : 0);
+         (task->signals ? HAS_SIGNALS : 0) | (task->instances ? HAS_INSTANCES : 0) |
+         (task->migrations.size ? HAS_MIGRATIONS : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
-  uint8_t *at = tk_frame_begin(buf, VERSION_TASK, TASK_ROOM + TK_CHUNK_STEPS * STEP_ROOM);
+  uint8_t *at = tk_frame_begin(buf, VERSION_TASK, TASK_ROOM + task->migrations.size + TK_CHUNK_STEPS * STEP_ROOM);
   uint32_t mask = task_mask(task);
   at = tk_enc(at, mask);
   memcpy(at, task->id.bytes, sizeof task->id.bytes);
@@ -204,6 +205,11 @@ tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t 
   if (mask & HAS_PAUSED_FROM) *at++ = task->paused_from;
   if (mask & HAS_SIGNALS) at = tk_enc(at, task->signals);
   if (mask & HAS_INSTANCES) at = tk_enc(at, task->instances);
+  if (mask & HAS_MIGRATIONS) {
+    at = tk_enc(at, task->migrations.size);
+    memcpy(at, task->migrations.data, task->migrations.size);
+    at += task->migrations.size;
+  }
   if (task->chunk_count && task->chunks[0]) {
     uint32_t steps = tk_task_count(task);
     at = put_chunk(at, task->chunks[0], steps < TK_CHUNK_STEPS ? steps : TK_CHUNK_STEPS, task->created_at_us);
@@ -252,6 +258,7 @@ static void get_task(tk_reader *r, tk_task *task) {
   if (mask & HAS_PAUSED_FROM) task->paused_from = tk_dec_below(r, TK_TASK_STATUS_COUNT);
   if (mask & HAS_SIGNALS) task->signals = tk_dec_u32(r);
   if (mask & HAS_INSTANCES) task->instances = tk_dec_u32(r);
+  if (mask & HAS_MIGRATIONS) task->migrations = tk_read_bytes(r);
 }
 
 bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count, tk_arena *arena) {

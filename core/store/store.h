@@ -159,6 +159,7 @@ int tk_snap_each_task(tk_snap *snap, uint64_t before, bool (*visit)(void *contex
 /* One event of the log as read back. */
 typedef struct tk_log_event {
   uint64_t seq;
+  uint64_t record;                /* of the record it stands in: the seq of that one's first event */
   int64_t at_us;
   uint64_t task_no;
   uint8_t kind;

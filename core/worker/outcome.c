@@ -66,6 +66,7 @@ static void address(tk_event *event, const tk_run_message *run, uint8_t type) {
   event->task_id = run->task_id;
   event->step = run->step;
   event->attempt = run->attempt;
+  event->definition = run->definition;
 }
 
 tk_event *tk_worker_event(tk_worker *worker, const tk_run_message *run, uint8_t type, tk_arena **arena) {

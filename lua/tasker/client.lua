@@ -7,6 +7,7 @@ local check = require "tasker.check"
 local consumers = require "tasker.consumers"
 local errors = require "tasker.errors"
 local loader = require "tasker.loader"
+local migrate = require "tasker.migrate"
 local operations = require "tasker.operations"
 local submission = require "tasker.submission"
 local subscriptions = require "tasker.subscriptions"
@@ -29,6 +30,7 @@ end
 operations.install(App)
 approval.install(App)
 consumers.install(App)
+migrate.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })

@@ -102,7 +102,12 @@ local function plan_for(app, reference, options)
   return plan, err
 end
 
-local function encode_context(plan, context)
+--- A context as it is kept.
+-- @tab plan
+-- @param context
+-- @treturn string|nil its JSON
+-- @return what it stands for, or the err `invalid`
+function submission.encode_context(plan, context)
   if context == nil then
     context = {}
   elseif type(context) ~= "table" then
@@ -243,7 +248,7 @@ function submission.build(app, reference, context, options, what, level)
   if not plan then
     return nil, err
   end
-  local text, value = encode_context(plan, context)
+  local text, value = submission.encode_context(plan, context)
   if not text then
     return nil, value
   end

@@ -12,7 +12,7 @@ local vetoes = {}
 
 --- What can be vetoed.
 vetoes.VERBS = { "step.start", "step.complete", "step.cancel", "step.retry", "step.resolve", "task.submit", "task.cancel",
-  "task.pause", "task.resume", "task.retry", "task.resolve", "task.signal" }
+  "task.pause", "task.resume", "task.retry", "task.resolve", "task.signal", "task.migrate" }
 
 --- Verb -> its rules, in the order they were made; absent when there are none. Read only.
 vetoes.rules = {}

@@ -9,7 +9,8 @@
  *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
  *          answer x [no] [case=N] [until=N] [list=N] | deny x | signal name | tick N | cancel [x] |
  *          people x ann,bob [N] [N:zoe,...]  (the answer of an approval: approvers, how many, escalations) |
- *          vote ann x approve|reject|changes|delegate [to] | pause | resume | retry [x] | resolve [x]
+ *          vote ann x approve|reject|changes|delegate [to] | pause | resume | retry [x] | resolve [x] |
+ *          to GRAPH [old=new ...]  (moves to another version; its words are joined by `;`; old= drops a step)
  * results: task=STATUS x=STATUS x.wait=timer x.held=1 x.gives=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
 #ifndef TK_SPEC_DECIDE_WORLD_H
 #define TK_SPEC_DECIDE_WORLD_H
@@ -198,7 +199,7 @@ static void take_row(uint8_t from, uint8_t to, bool task) {
 
 static void submit(world *w, char **words, int count) {
   uint32_t bypass[8], bypassed = 0;
-  tk_submission s = {.graph = w->graph, .queue = tk_slice_str("default"), .bypass = bypass};
+  tk_submission s = {.definition = 1, .graph = w->graph, .queue = tk_slice_str("default"), .bypass = bypass};
   for (int i = 1; i < count; i++) {
     if (strncmp(words[i], "bypass=", 7) == 0) bypass[bypassed++] = index_of(w->graph->steps, w->graph->step_count, words[i] + 7);
     if (strncmp(words[i], "run_at=", 7) == 0) s.info.run_at_us = w->now_us + atoi(words[i] + 7) * 1000000LL;
@@ -222,7 +223,7 @@ static uint32_t step_of(world *w, const char *name) {
 }
 
 static void claim(world *w, uint32_t index) {
-  tk_ready ready = {.queue = 1, .definition = 1, .task_no = 1, .step = index};
+  tk_ready ready = {.queue = 1, .definition = w->task.definition, .task_no = 1, .step = index};
   uint8_t from = w->task.status;
   tk_decide d = context(w);
   tk_claim_result result = tk_decide_claim(&d, &w->task, &ready, true);
@@ -308,6 +309,43 @@ static void vote(world *w, char **words, int count) {
   apply(w, (tk_event){.type = TK_EV_VOTE, .task_no = 1, .step = index_of(w->graph->steps, w->graph->step_count, words[2]), .vote = &vote});
 }
 
+/* to GRAPH [old=new ...] */
+static void move_to(world *w, char **words, int count) {
+  tk_graph *old = w->graph;
+  uint8_t task_from = w->task.status, from[64];
+  uint64_t before = w->task.last_log;
+  tk_rename renames[8];
+  tk_migration m = {.definition = w->task.definition + 1, .from = tk_slice_str("1.0.0"), .renames = renames};
+  for (uint32_t i = 0; i < old->step_count; i++) from[i] = tk_task_step(&w->task, i)->status;
+  for (char *at = words[1]; *at; at++) *at = *at == ';' ? ' ' : *at;
+  for (int i = 2; i < count; i++) {
+    char *to = strchr(words[i], '=');
+    *to++ = '\0';
+    renames[m.rename_count++] = (tk_rename){tk_slice_str(words[i]), tk_slice_str(to)};
+  }
+  build(w, words[1]);
+  m.graph = w->graph;
+  tk_event event = {.type = TK_EV_MIGRATE, .task_no = 1, .step = TK_NO_STEP, .migration = &m};
+  tk_decide d = context(w);
+  tk_err err;
+  w->refused = tk_decide_event(&d, &w->task, &event, &w->fenced, &err) != TK_OK;
+  keep(w);
+  for (uint32_t i = 0; !w->refused && i < old->step_count; i++) {
+    tk_slice name = old->steps[i].name;
+    for (size_t r = 0; r < m.rename_count; r++)
+      if (tk_slice_eq(renames[r].from, name)) name = renames[r].to;
+    int64_t now = tk_graph_find(w->graph, name);
+    if (now >= 0) take_row(from[i], tk_task_step(&w->task, (uint32_t)now)->status, false);
+  }
+  tk_graph_free(w->refused ? w->graph : old);
+  if (w->refused) w->graph = old;
+  if (w->refused) return;
+  take_row(task_from, w->task.status, true);
+  w->task.last_log = before + 1;
+  if (tk_task_definition_at(&w->task, before) != m.definition - 1) abort();
+  if (tk_task_definition_at(&w->task, before + 1) != m.definition) abort();
+}
+
 static void run_event(world *w, char *text) {
   char *words[8] = {NULL}, *save;
   int count = 0;
@@ -318,6 +356,10 @@ static void run_event(world *w, char *text) {
   }
   if (strcmp(words[0], "tick") == 0) {
     tick(w, atoi(words[1]));
+    return;
+  }
+  if (strcmp(words[0], "to") == 0) {
+    move_to(w, words, count);
     return;
   }
   if (strcmp(words[0], "vote") == 0) {

@@ -1,9 +1,10 @@
 /* decide as text tables; the language of the tables: decide_world.h. */
 #include "decide_world.h"
 
-/* ---- Promises (of maps: decide_maps.h) ---- */
+/* ---- Promises (of maps: decide_maps.h; of versions: decide_migrate.h) ---- */
 
 #include "decide_maps.h"
+#include "decide_migrate.h"
 
 TEST(a_chain_runs_in_order_and_completes) {
   run_case("a b<a",

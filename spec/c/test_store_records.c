@@ -70,6 +70,7 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
   task->due_us = EPOCH_US + 60000000;
   task->due_kind = TK_TIMER_TASK_TIMEOUT;
   task->instances = rng ? (uint32_t)(tk_rng_next(rng) % 26) : 0;
+  task->migrations = rng && tk_rng_next(rng) % 2 ? tk_slice_str("\x05\x01\x07\x02") : tk_slice_of(NULL, 0);
   task->chunk_count = 3;
   task->chunks = pointers;
   for (uint32_t c = 0; c < 3; c++) {
@@ -89,7 +90,8 @@ static bool same_header(const tk_task *a, const tk_task *b) {
          a->held == b->held && a->held_from == b->held_from && a->failed == b->failed && a->sweeps == b->sweeps &&
          a->last_log == b->last_log && a->results == b->results && a->signals == b->signals && a->instances == b->instances &&
          a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us &&
-         a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind;
+         a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind &&
+         tk_slice_eq(a->migrations, b->migrations);
 }
 
 static tk_log_entry sample_entries[] = {

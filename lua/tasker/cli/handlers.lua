@@ -25,13 +25,14 @@ local function run(opts, ctx)
       local handler = require("tasker.core").json.decode(object)
       rows[#rows + 1] = {
         ("%s/%s"):format(handler.namespace, handler.name), handler.version, handler.latest and "latest" or "",
-        handler.source and "kept" or "graph only", steps_of(handler),
+        handler.source and "kept" or "graph only", tostring(handler.live), steps_of(handler),
       }
     end
   end
   if #rows > 0 then
     ctx.out(columns.draw(screen, {
-      { title = "HANDLER" }, { title = "VERSION" }, { title = "" }, { title = "SOURCE" }, { title = "STEPS", shrink = 12 },
+      { title = "HANDLER" }, { title = "VERSION" }, { title = "" }, { title = "SOURCE" }, { title = "LIVE" },
+      { title = "STEPS", shrink = 12 },
     }, rows))
   elseif not opts.json then
     ctx.err("the store knows no handler yet; tasker-lua worker FILE or submit --file FILE tells it\n")
@@ -42,6 +43,7 @@ end
 return {
   summary = "list the handlers that the store knows",
   group = "look",
+  description = "LIVE counts the tasks of a version that are pending, in progress or paused: what still runs where.",
   arguments = {},
   options = { { name = "json", help = "one handler a line as JSON on stdout" } },
   examples = { { "tasker-lua handlers", "names, versions and steps" } },
