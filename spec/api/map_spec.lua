@@ -166,6 +166,17 @@ for _, kind in ipairs(harness.kinds) do
       harness.refused("refused", "complete", app:cancel(task.task_id, nil, { step = "each[2]" }))
     end)
 
+    it("is one node of a diagram, whatever the length of its list", function()
+      local handler = harness.handler { steps = {
+        { name = "each", map = numbers, max_failures = 1, retry = { limit = 1 }, run = function(_, step)
+            return step.index ~= 3 or error("three")
+          end } } }
+      local drawn = assert(tasker.diagram(app:run(handler, { n = 5 }), { format = "mermaid" }))
+      assert.matches("for each of 5", drawn, 1, true)
+      assert.matches("1 failed", drawn, 1, true)
+      assert.is_nil(drawn:find("each[", 1, true))
+    end)
+
     it("the log tells of elements by their names, and the store stays whole", function()
       local handler = harness.handler { steps = {
         { name = "a", run = function() end },
@@ -184,6 +195,23 @@ for _, kind in ipairs(harness.kinds) do
     end)
   end)
 end
+
+describe("a map on the command line", function()
+  after_each(harness.clean)
+
+  it("has the results of an element by its name", function()
+    local app, url = harness.open("lmdb")
+    local handler = harness.handler { steps = { { name = "each", map = numbers, run = function(_, step) return step.item * 2 end } } }
+    local id = app:run(handler, { n = 3 }).task_id
+    local function task(...)
+      return harness.process.run { harness.process.program(), "task", id, "--store", url, ... }.stdout
+    end
+    assert.equal("4\n", task("--results", "each[2]"))
+    assert.equal("[2,4,6]\n", task("--results", "each"))
+    assert.is_nil(task("--instances", "none"):find("each[2]", 1, true))
+    assert.truthy(task():find("each[2]", 1, true))
+  end)
+end)
 
 describe("a map's definition", function()
   local function refused(pattern, step)

@@ -21,4 +21,16 @@ describe("killed at every commit #slow", function()
     end)
     assert.is_true(kills >= 16, ("killed only %d times"):format(kills))
   end)
+
+  it("each element of a map is done once", function()
+    local kills = every_commit.run("spec/crash/map.lua", function(stdout, app, where)
+      assert.equal("complete\t250\tthree\t1\n", stdout, where)
+      for i = 1, 7 do
+        assert.equal(i == 3 and 0 or 1, count(app, "step.completed", ("each[%d]"):format(i)), where)
+      end
+      assert.equal(1, count(app, "step.completed", "each"), where)
+      assert.equal(1, count(app, "task.completed"), where)
+    end)
+    assert.is_true(kills >= 20, ("killed only %d times"):format(kills))
+  end)
 end)

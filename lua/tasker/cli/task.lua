@@ -20,10 +20,10 @@ local function print_results(ctx, text, step_name)
   for i, step in ipairs(task.steps) do
     names[i] = step.name
     if step.name == step_name then
-      if task.results[step_name] == nil then
+      if step.status ~= "complete" and step.status ~= "resolved_manually" then
         return ctx.fail(ctx.name, ("step '%s' has no results: it is %s"):format(step_name, step.status))
       end
-      ctx.out(encode(ctx, task.results[step_name]))
+      ctx.out(encode(ctx, step.results))
       return 0
     end
   end

@@ -105,7 +105,10 @@ function look.kind_notes(kind, step)
     notes[1] = measure.clean(NOTES[kind](step)):match("^(.-)%s*$")
   end
   if step.map then
-    notes[#notes + 1] = "for each"
+    notes[#notes + 1] = "for each" .. (step.instances and (" of %d"):format(step.instances) or "")
+    if (step.failed or 0) > 0 then
+      notes[#notes + 1] = ("%d failed"):format(step.failed)
+    end
   end
   if step.when then
     notes[#notes + 1] = "when"

@@ -314,10 +314,26 @@ local function enrich(steps, definition)
       merged[key] = value
     end
     merged.name, merged.depends_on = step.name, step.depends_on
+    merged.instances, merged.failed = known(step.instances), known(step.failed)
     merged.made, merged.undefined = made_of[step.name], by_name[step.name] == nil
     enriched[i] = merged
   end
   return enriched
+end
+
+-- The steps without the elements of maps: a map is one node, whatever the length of its list.
+local function without_elements(steps)
+  local maps, kept = {}, {}
+  for _, step in ipairs(steps) do
+    local map = type(step.name) == "string" and step.name:match("^(.*)%[%d+%]$")
+    if known(step.instances) then
+      maps[step.name] = true
+    end
+    if not maps[map] then
+      kept[#kept + 1] = step
+    end
+  end
+  return kept
 end
 
 --- The graph of a task.
@@ -331,15 +347,17 @@ function source.task(task, definition)
   if not index_of then
     return nil, err
   end
+  local kept = without_elements(task.steps)
+  index_of = check_steps({ steps = kept }, title)
   local execution = {
     id = measure.clean(task.task_id), status = known(task.status) or "pending", started = seconds_of(task.started_at),
     ended = seconds_of(task.completed_at), day = (text_of(task.started_at) or text_of(task.created_at) or ""):match("^%d+-%d+-%d+"),
   }
   local graph = { title = title, subtitle = task_subtitle(execution), nodes = {}, edges = {}, task = execution }
-  local steps = enrich(task.steps, definition)
+  local steps = enrich(kept, definition)
   for i, step in ipairs(steps) do
     local node = new_node(step, step.made, step.undefined)
-    add_execution(node, task.steps[i])
+    add_execution(node, kept[i])
     graph.nodes[i] = node
   end
   return link(graph, steps, index_of)
