@@ -9,6 +9,9 @@ local step_handlers = {}
 
 local registered = {}
 
+-- Those that come with tasker, each in handlers/NAME.lua.
+local READY_MADE = { graphql = true, rest = true }
+
 --- Sets aside what is registered, for code of another time that registers its own.
 -- @treturn function puts it back
 function step_handlers.isolate()
@@ -53,14 +56,25 @@ end
 --- @string name
 -- @treturn table|nil `{name, run, config_schema}`
 function step_handlers.find(name)
-  return registered[name]
+  local found = registered[name]
+  if not found and READY_MADE[name] then
+    local definition = require("tasker.handlers." .. name)
+    found = { name = name, run = definition.run, config_schema = assert(schema.compile(definition.config_schema)) }
+  end
+  return found
 end
 
 --- `; did you mean …?` for a name that is not registered.
 -- @string name
 -- @treturn string
 function step_handlers.hint(name)
-  return suggest.hint(name, registered)
+  local names = {}
+  for _, set in ipairs { READY_MADE, registered } do
+    for known in pairs(set) do
+      names[known] = true
+    end
+  end
+  return suggest.hint(name, names)
 end
 
 return step_handlers
