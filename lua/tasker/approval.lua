@@ -8,6 +8,7 @@ local errors = require "tasker.errors"
 local schema = require "tasker.schema"
 local suggest = require "tasker.suggest"
 local task_view = require "tasker.task_view"
+local vetoes = require "tasker.vetoes"
 
 local approval = {}
 
@@ -412,6 +413,10 @@ local function decide(app, id, step, options, what, default)
   form, err = conform(app.engine, id, step, { decision = decision, form = options.form })
   if not form then
     return nil, err
+  end
+  local refused = vetoes.operation(app, { type = decision == "approve" and "approve" or "reject", id = id, step = step })
+  if refused then
+    return nil, refused
   end
   ok, err = app.engine:vote {
     id = id, step = step, by = options.by, decision = decision, to = options.to,

@@ -8,6 +8,7 @@ local consumers = require "tasker.consumers"
 local errors = require "tasker.errors"
 local loader = require "tasker.loader"
 local migrate = require "tasker.migrate"
+local replay = require "tasker.replay"
 local operations = require "tasker.operations"
 local submission = require "tasker.submission"
 local subscriptions = require "tasker.subscriptions"
@@ -31,6 +32,7 @@ operations.install(App)
 approval.install(App)
 consumers.install(App)
 migrate.install(App)
+replay.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })
@@ -53,6 +55,40 @@ client.App = App
 -- @return the app
 function client.adopt(engine, class)
   return setmetatable(app_of(engine), class)
+end
+
+-- Methods of an engine that change its store.
+local WRITERS = { submit = true, event = true, consumer = true, migrate = true, define = true, work = true, vote = true }
+
+local function guarded(engine, why)
+  return setmetatable({}, { __index = function(_, name)
+    if WRITERS[name] then
+      return function()
+        return nil, errors.new("refused", why)
+      end
+    end
+    return function(_, ...)
+      return engine[name](engine, ...)
+    end
+  end })
+end
+
+--- Makes the open apps of this state refuse to write.
+-- @string why
+-- @treturn function ends that
+function client.guard(why)
+  local held = {}
+  for engine, app in pairs(apps) do
+    held[app] = engine
+    app.engine = guarded(engine, why)
+  end
+  return function()
+    for app, engine in pairs(held) do
+      if app.engine then
+        app.engine = engine
+      end
+    end
+  end
 end
 
 -- ---- Opening ----

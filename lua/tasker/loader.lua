@@ -109,7 +109,7 @@ local function cannot_load(path, why)
   return nil, errors.new("invalid", "cannot load " .. message, { file = path })
 end
 
-local function load_file(path)
+local function load_file(path, detached)
   local text, why = source.read(path)
   if not text then
     return cannot_load(path, why)
@@ -123,7 +123,7 @@ local function load_file(path)
     return cannot_load(path, why)
   end
   local captured
-  captured, why = capture(chunk, false, path)
+  captured, why = capture(chunk, detached, path)
   if not captured then
     return cannot_load(path, why)
   end
@@ -153,6 +153,19 @@ function loader.load_files(files)
       table.concat(files, ", ")), { file = files[1] })
   end
   return found
+end
+
+--- Loads a handler file for its code only: nothing that it defines or registers reaches this state.
+-- @string path
+-- @treturn {table,...}|nil the handlers it defines
+-- @return err `invalid`, naming the file
+function loader.load_apart(path)
+  local restore = { backoff.isolate(), step_handlers.isolate(), subscriptions.isolate(), vetoes.isolate() }
+  local captured, err = load_file(path, true)
+  for _, put_back in ipairs(restore) do
+    put_back()
+  end
+  return captured, err
 end
 
 -- ---- Code kept in the store ----

@@ -271,17 +271,17 @@ local function earlier_failure(run, definition)
 end
 
 -- The veto of a verb of steps, as what is raised; `results`: their JSON, of a completion.
-local function vetoed(run, definition, verb, from, to, results)
+local function vetoed(run, verb, from, to, results)
   if not rules[verb] then
     return nil
   end
-  return vetoes.ask { event = verb, task = step_view.task(run), step = definition.name, from = from, to = to,
+  return vetoes.ask { event = verb, task = step_view.task(run), step = step_view.name(run), from = from, to = to,
     results = results and json.decode(results) }
 end
 
 -- As call, with what comes before and after it.
 local function guarded(run, definition, view)
-  local veto = vetoed(run, definition, "step.start", "ready", "in_progress")
+  local veto = vetoed(run, "step.start", "ready", "in_progress")
   if veto then
     return fail(run, definition, view, veto)
   end
@@ -295,7 +295,7 @@ local function guarded(run, definition, view)
   if word == "done" and not error_text and definition.results_validator then
     word, text, error_text, audit = conform(run, definition, view, text)
   end
-  veto = word == "done" and not error_text and vetoed(run, definition, "step.complete", "in_progress", "complete", text)
+  veto = word == "done" and not error_text and vetoed(run, "step.complete", "in_progress", "complete", text)
   if veto then
     return fail(run, definition, view, veto)
   end

@@ -11,8 +11,8 @@ local patterns = require "tasker.patterns"
 local vetoes = {}
 
 --- What can be vetoed.
-vetoes.VERBS = { "step.start", "step.complete", "step.cancel", "step.retry", "step.resolve", "task.submit", "task.cancel",
-  "task.pause", "task.resume", "task.retry", "task.resolve", "task.signal", "task.migrate" }
+vetoes.VERBS = { "step.start", "step.complete", "step.cancel", "step.retry", "step.resolve", "step.approve", "step.reject",
+  "task.submit", "task.cancel", "task.pause", "task.resume", "task.retry", "task.resolve", "task.signal", "task.migrate" }
 
 --- Verb -> its rules, in the order they were made; absent when there are none. Read only.
 vetoes.rules = {}
@@ -113,7 +113,7 @@ function vetoes.operation(app, operation)
   if not task or (operation.step and not step) then
     return nil
   end
-  local to = TARGETS[verb] or (operation.type == "resume" and resumed(task)) or task.status
+  local to = TARGETS[verb] or (operation.type == "resume" and resumed(task)) or (step or task).status
   local veto = vetoes.ask { event = verb, task = task, step = operation.step, from = (step or task).status, to = to }
   local where = step and (" of step '%s' of task %s"):format(operation.step, task.task_id) or " of task " .. task.task_id
   return veto and refusal(verb, veto, where)

@@ -93,6 +93,18 @@ describe("tasker.before", function()
     refused(function() return app:resume(id) end, "from paused to pending")
   end)
 
+  it("refuses a decision of people", function()
+    local handler = harness.handler { steps = { { name = "ok", approval = { approvers = { "ann" } } } } }
+    local id = app:submit(handler, {})
+    app:work { until_idle = true }
+    before("step.approve", function(change) return change.step ~= "ok", "not today" end)
+    local task, err = app:approve(id, "ok", { by = "ann" })
+    assert.is_nil(task)
+    assert.same({ "refused", "not today" }, { err.code, err.details.vetoed })
+    ends[#ends]()
+    assert.equal("complete", app:approve(id, "ok", { by = "ann" }).status)
+  end)
+
   it("refuses a submission, also one of several", function()
     local handler = one_step()
     before("task.submit", function(change)
