@@ -21,6 +21,7 @@
 #define TK_LIMIT_MIGRATIONS_BYTES 320         /* of what a task remembers of its migrations: some 32 of them */
 #define TK_LIMIT_APPROVERS 1000                 /* of one approval, escalations included */
 #define TK_LIMIT_APPROVAL (512 * 1024)          /* all comments and forms of one approval: they become its results */
+#define TK_LIMIT_DEPTH 100                    /* children of children: a handler that starts itself must end */
 #define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */
 
 /* Ours. */

@@ -160,3 +160,30 @@ void tk_json_put_raw(tk_json_writer *w, tk_slice json) {
   if (json.size) tk_buf_append(w->buf, json.data, json.size);
   else tk_buf_append_str(w->buf, "null");
 }
+
+tk_slice tk_json_member(tk_slice object, const char *key) {
+  tk_json_scan scan = {object.data, object.data + object.size, NULL};
+  tk_slice wanted = tk_slice_str(key), name = {NULL, 0};
+  const char *value = NULL;
+  int depth = 0;
+  bool escaped;
+  while (scan.at < scan.end) {
+    char c = *scan.at++;
+    if (c == '"') {
+      const char *start = scan.at;
+      if (!tk_json_scan_string(&scan, &escaped)) break;
+      if (depth == 1 && !value) name = tk_slice_of(start, (size_t)(scan.at - start) - 1);
+      continue;
+    }
+    if (c == ':' && depth == 1) value = scan.at;
+    bool ends = depth == 1 && (c == ',' || c == '}');
+    if (ends && value && tk_slice_eq(name, wanted)) {
+      tk_json_scan trimmed = {value, scan.at - 1, NULL};
+      tk_json_scan_space(&trimmed);
+      return tk_slice_of(trimmed.at, (size_t)(scan.at - 1 - trimmed.at));
+    }
+    if (ends) value = NULL;
+    depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+  }
+  return tk_slice_of(NULL, 0);
+}

@@ -36,4 +36,7 @@ void tk_json_put_raw(tk_json_writer *w, tk_slice json);              /* a JSON v
  * 0 or TK_E_INVALID; err names the byte position (1-based line and column too). */
 int tk_json_check(tk_slice text, int max_depth, tk_err *err);
 
+/* The text of a member of an object that was checked before; the first of that name. Empty: there is none. */
+tk_slice tk_json_member(tk_slice object, const char *key);
+
 #endif

@@ -110,12 +110,16 @@ static void read_cases(lua_State *L, int t, tk_arena *arena, tk_graph_step *step
 }
 
 static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
-  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", NULL};
+  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", "child", NULL};
   static const char *const joins[] = {"all", "count", "all_done", NULL};
+  static const char *const on_child_error[] = {"fail", "ignore", "retry", NULL};
+  static const uint32_t child_flags[] = {0, TK_GRAPH_CHILD_IGNORES, TK_GRAPH_CHILD_RETRIES};
   step->kind = (uint8_t)tk_field_choice(L, t, "kind", kinds, TK_KIND_RUN);
   step->join = (uint8_t)tk_field_choice(L, t, "join", joins, TK_JOIN_ALL);
   step->join_count = (uint32_t)tk_field_integer(L, t, "join_count", 0);
   step->signal = arena_field(L, t, "signal", arena);
+  step->child = arena_field(L, t, "child", arena);
+  step->flags |= child_flags[tk_field_choice(L, t, "on_child_error", on_child_error, 0)];
   if (tk_field_bool(L, t, "timeout_completes")) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
   if (tk_field_bool(L, t, "timeout_rejects")) step->flags |= TK_GRAPH_TIMEOUT_REJECTS;
   if (tk_field_bool(L, t, "reject_completes")) step->flags |= TK_GRAPH_REJECT_COMPLETES;

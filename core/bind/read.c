@@ -38,6 +38,14 @@ static int engine_task(lua_State *L) {
   return return_json(L, tk_view_task(engine, &id, choice, &state->buf, &err), state, &err);
 }
 
+static int engine_tree(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  tk_id id;
+  if (!tk_arg_id(L, 2, &id)) return no_such_id(L, 2);
+  tk_state *state = tk_state_scratch(L);
+  return return_json(L, tk_view_tree(engine, &id, &state->buf, &err), state, &err);
+}
+
 static int engine_status(lua_State *L) {
   ENGINE_OR_RETURN(L, engine);
   tk_id id;
@@ -77,6 +85,10 @@ static int read_filter(lua_State *L, tk_task_filter *filter, tk_err *err) {
   filter->ns = tk_field_slice(L, 2, "namespace");
   filter->tag = tk_field_slice(L, 2, "tag");
   filter->show_internal = tk_field_bool(L, 2, "internal");
+  tk_slice parent = tk_field_slice(L, 2, "parent");
+  filter->has_parent = parent.data != NULL;
+  if (filter->has_parent && !tk_id_parse(parent.data, parent.size, &filter->parent))
+    return tk_err_set(err, TK_E_INVALID, "parent: '%.*s' is no task's id", (int)(parent.size < 100 ? parent.size : 100), parent.data);
   filter->since_us = tk_field_us(L, 2, "since");
   filter->until_us = tk_field_us(L, 2, "until");
   filter->limit = (size_t)tk_field_integer(L, 2, "limit", 0);
@@ -424,7 +436,8 @@ static int engine_backup(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg tk_read_methods[] = {{"task", engine_task}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
+const luaL_Reg tk_read_methods[] = {
+  {"task", engine_task}, {"tree", engine_tree}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
   {"count", engine_count}, {"events", engine_events}, {"count_events", engine_count_events}, {"consumers", engine_consumers},
   {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
   {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"item", engine_item},

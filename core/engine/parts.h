@@ -139,6 +139,18 @@ void tk_engine_reply(tk_request *request);
 void tk_engine_ring(tk_engine *engine);                       /* calls the engine's thread */
 const tk_graph *tk_turn_graph(void *engine, uint32_t definition);   /* graph lookup of a turn: resolves its queue names too */
 
+/* children.c; inside a turn */
+/* The task above that lets nothing start in this one: paused, cancelled, or waiting for it no more. NULL: none. */
+tk_task *tk_children_stopper(tk_engine *engine, const tk_task *task);
+/* For decide, which sees one task: to be called before it is asked about a task that has a parent. */
+static inline void tk_children_look(tk_engine *engine, tk_task *task) {
+  if (task->parent) task->stopped = tk_children_stopper(engine, task) != NULL;
+}
+/* Whether what is above the task allows a client's operation on it. */
+int tk_children_check(tk_engine *engine, const tk_task *task, const tk_event *event, tk_err *err);
+/* Makes the child that a SPAWN asks for, unless nobody waits for it any more. */
+void tk_children_spawn(tk_engine *engine, tk_decide *d, tk_task *parent, const tk_event *event);
+
 /* workers.c */
 size_t tk_workers_free(const tk_engine *engine);
 void tk_workers_claim(tk_engine *engine, tk_decide *d, const tk_load *load);

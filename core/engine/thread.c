@@ -227,7 +227,9 @@ void tk_engine_step(tk_engine *e) {
 
 bool tk_engine_step_once(tk_engine *e) {
   TK_ASSERT(e->manual);
-  return !atomic_load(&e->failed) && tk_engine_turn(e);
+  bool any = !atomic_load(&e->failed) && tk_engine_turn(e);
+  if (atomic_load(&e->failed)) answer_failed(e);
+  return any;
 }
 
 int64_t tk_engine_next_timer_us(const tk_engine *e) { return e->next_timer_us; }

@@ -210,9 +210,12 @@ static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *er
   r->answers[at].id = task->id;
   r->answers[at].task_no = task->no;
   int code = event->migration ? find_target(t, event, err) : resolve_step_name(task, event, err);
+  if (!code) code = tk_children_check(t->e, task, event, err);
   if (!code && event->type == TK_EV_ANNOTATE) code = check_annotation(t, task, event, err);
   if (code == TK_E_INVALID && event->type == TK_EV_ANNOTATE && event->step != TK_NO_STEP) code = tell_unannotated(t, event);
-  return code ? code : tk_decide_event(&t->d, task, event, &r->answers[at].fenced, err);
+  if (code) return code;
+  tk_children_look(t->e, task);
+  return tk_decide_event(&t->d, task, event, &r->answers[at].fenced, err);
 }
 
 static void decide_requests(turn *t) {
@@ -233,7 +236,12 @@ static void decide_requests(turn *t) {
 }
 
 static void decide_loaded(turn *t) {
-  for (size_t i = 0; i < t->load.event_count; i++) tk_decide_event(&t->d, t->load.event_tasks[i], &t->load.events[i], NULL, NULL);
+  for (size_t i = 0; i < t->load.event_count; i++) {
+    tk_task *task = t->load.event_tasks[i];
+    tk_children_look(t->e, task);
+    if (t->load.events[i].type == TK_EV_SPAWN) tk_children_spawn(t->e, &t->d, task, &t->load.events[i]);
+    else tk_decide_event(&t->d, task, &t->load.events[i], NULL, NULL);
+  }
   for (size_t i = 0; i < t->load.notice_count; i++) tk_workers_interrupt(t->e, &t->load.notices[i]);
 }
 
@@ -437,7 +445,9 @@ static int give_back(turn *t, uint32_t process, const tk_event *lost, size_t cou
     tk_task *task = tk_store_task(t->e->store, lost[i].task_no, err);
     if (!task && err->code != TK_E_NOT_FOUND) return err->code;   /* its claim must stay */
     bool there = task && lost[i].step < tk_task_count(task);   /* a migrated task may have fewer steps now */
-    if (there && tk_task_step(task, lost[i].step)->owner == process) tk_decide_event(&t->d, task, &lost[i], NULL, NULL);
+    if (!there || tk_task_step(task, lost[i].step)->owner != process) continue;
+    tk_children_look(t->e, task);
+    tk_decide_event(&t->d, task, &lost[i], NULL, NULL);
   }
   return TK_OK;
 }

@@ -10,10 +10,16 @@ enum { TK_INSTANCES_DEFAULT, TK_INSTANCES_FAILED, TK_INSTANCES_ALL, TK_INSTANCES
 /* The task as one JSON object (section 6). TK_E_NOT_FOUND names the id. */
 int tk_view_task(tk_engine *engine, const tk_id *id, int instances, tk_buf *out, tk_err *err);
 
+/* The task and all below it: {task_id, namespace, name, version, status, step (of the parent), times, steps (counts by status),
+ * children: [the same], and for the first of them tasks (counts of the whole tree by status)}. */
+int tk_view_tree(tk_engine *engine, const tk_id *id, tk_buf *out, tk_err *err);
+
 typedef struct tk_task_filter {
   int status;                     /* -1: any */
   tk_slice name, ns, tag;         /* empty: any */
   bool show_internal;             /* namespace "tasker" */
+  bool has_parent;
+  tk_id parent;                   /* children of this task only */
   int64_t since_us, until_us;     /* created in [since, until); 0: open */
   size_t limit;                   /* 0: 100 */
   uint64_t cursor;                /* task number to go on below; 0: from the newest */

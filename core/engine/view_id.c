@@ -32,9 +32,9 @@ static bool visit_newest(void *context, uint64_t task_no) {
   tk_task *task;
   tk_task_info info;
   newest->code = tk_reading_task(newest->reading, task_no, &task, &info, newest->err);
-  newest->found = newest->code == 0;
+  newest->found = newest->code == 0 && !task->parent;   /* children were not submitted by anybody */
   if (newest->found) *newest->id = info.id;
-  return false;
+  return newest->code == 0 && !newest->found;
 }
 
 static int find_newest(tk_reading *reading, tk_id *out, tk_err *err) {

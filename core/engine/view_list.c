@@ -10,7 +10,8 @@ static bool empty_or_eq(tk_slice wanted, tk_slice is) { return wanted.size == 0 
 
 static bool hides_internal(const tk_task_filter *filter) { return !filter->show_internal && filter->ns.size == 0; }
 
-static bool header_matches(const tk_task_filter *filter, const tk_task *task) {
+static bool header_matches(const tk_task_filter *filter, uint64_t parent, const tk_task *task) {
+  if (filter->has_parent && task->parent != parent) return false;
   if (filter->status >= 0 && task->status != filter->status) return false;
   if (filter->since_us && task->created_at_us < filter->since_us) return false;
   if (filter->until_us && task->created_at_us >= filter->until_us) return false;
@@ -43,6 +44,7 @@ typedef struct walk {
   tk_err *err;
   int code;
   uint64_t count;                 /* matches so far */
+  uint64_t parent;                /* number of the filter's parent */
   /* Of a page. */
   tk_json_writer w;
   uint64_t last, next;            /* number of the last task given; set to it when another one matches */
@@ -51,7 +53,7 @@ typedef struct walk {
 /* Reads a task and judges it; the cold record is there too when `info` is given and the result is true. */
 static bool matches(walk *walk, uint64_t task_no, tk_task **task, tk_task_info *info) {
   walk->code = tk_reading_task(&walk->reading, task_no, task, NULL, walk->err);
-  if (walk->code || !header_matches(walk->filter, *task)) return false;
+  if (walk->code || !header_matches(walk->filter, walk->parent, *task)) return false;
   tk_task_info own;
   if (!info && walk->filter->tag.size == 0) return true;
   if (!info) info = &own;
@@ -62,6 +64,7 @@ static bool matches(walk *walk, uint64_t task_no, tk_task **task, tk_task_info *
 
 static bool visit_count(void *context, uint64_t task_no) {
   walk *walk = context;
+  if (task_no <= walk->parent) return false;   /* children are younger */
   tk_task *task;
   tk_arena_reset(&walk->reading.arena);
   if (matches(walk, task_no, &task, NULL)) walk->count++;
@@ -74,6 +77,7 @@ static bool visit_page(void *context, uint64_t task_no) {
   tk_task_info info;
   size_t limit = walk->filter->limit ? walk->filter->limit : TASKS_PAGE_DEFAULT;
   bool full = walk->count == limit;
+  if (task_no <= walk->parent) return false;
   tk_arena_reset(&walk->reading.arena);
   if (!matches(walk, task_no, &task, full ? NULL : &info)) return walk->code == 0;
   if (full) {
@@ -88,7 +92,8 @@ static bool visit_page(void *context, uint64_t task_no) {
 }
 
 static int take_walk(walk *walk, uint64_t before, bool (*visit)(void *context, uint64_t task_no)) {
-  int code = tk_snap_each_task(walk->reading.snap, before, visit, walk, walk->err);
+  int code = walk->filter->has_parent ? tk_reading_task_no(&walk->reading, &walk->filter->parent, &walk->parent, walk->err) : 0;
+  if (!code) code = tk_snap_each_task(walk->reading.snap, before, visit, walk, walk->err);
   return code ? code : walk->code;
 }
 
@@ -123,7 +128,7 @@ static int count_by_counters(walk *walk, bool *answered) {
   const tk_task_filter *filter = walk->filter;
   bool internal = false;
   *answered = false;
-  bool asks_more = filter->name.size || filter->ns.size || filter->tag.size || filter->since_us || filter->until_us;
+  bool asks_more = filter->name.size || filter->ns.size || filter->tag.size || filter->since_us || filter->until_us || filter->has_parent;
   if (asks_more || filter->cursor) return 0;
   int code = hides_internal(filter) ? tk_snap_each_definition(walk->reading.snap, visit_internal, &internal, walk->err) : 0;
   if (code || internal) return code;

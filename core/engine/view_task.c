@@ -23,16 +23,16 @@ static int put_payload(tk_reading *reading, tk_json_writer *w, const char *key, 
   return tk_reading_put_payload(reading, w, payload, err);
 }
 
-static int put_parent(tk_reading *reading, tk_json_writer *w, uint64_t parent, tk_err *err) {
-  tk_json_key(w, "parent_task_id");
-  if (!parent) {
+/* The id of another task by its number; 0: null. */
+static int put_task_id(tk_reading *reading, tk_json_writer *w, const char *key, uint64_t task_no, tk_err *err) {
+  tk_json_key(w, key);
+  if (!task_no) {
     tk_json_put_null(w);
     return 0;
   }
   tk_task *task;
-  tk_task_info info;
-  int code = tk_reading_task(reading, parent, &task, &info, err);
-  if (!code) tk_reading_put_id(w, &info.id);
+  int code = tk_reading_task(reading, task_no, &task, NULL, err);
+  if (!code) tk_reading_put_id(w, &task->id);
   return code;
 }
 
@@ -142,6 +142,7 @@ static int put_step(tk_reading *reading, tk_json_writer *w, tk_task *task, uint3
   code = put_payload(reading, w, "progress", step->progress, err);
   if (!code && spec->kind == TK_KIND_APPROVAL)
     code = tk_reading_put_approval(reading, w, task, index, waiting && step->waiting_for == TK_WAIT_APPROVAL, err);
+  if (!code && spec->kind == TK_KIND_CHILD) code = put_task_id(reading, w, "child_task_id", step->child, err);
   tk_json_object_end(w);
   return code;
 }
@@ -204,7 +205,7 @@ int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, c
   tk_json_put_int(w, task->priority);
   put_str(w, "queue", queue_name(reading, task));
   put_origin(w, info);
-  int code = put_parent(reading, w, info->parent, err);
+  int code = put_task_id(reading, w, "parent_task_id", info->parent, err);
   tk_json_key(w, "annotations");
   if (!code) code = put_annotations(reading, w, task->no, err);
   if (!code && whole) code = put_outcomes(reading, w, task, false, err);
@@ -224,7 +225,7 @@ int tk_reading_put_info(tk_reading *reading, tk_json_writer *w, tk_task *task, c
   put_raw(w, "tags", or_empty_array(info->tags));
   put_str(w, "queue", queue_name(reading, task));
   put_origin(w, info);
-  int code = put_parent(reading, w, info->parent, err);
+  int code = put_task_id(reading, w, "parent_task_id", info->parent, err);
   put_time(w, "requested_at", info->requested_at_us);
   put_time(w, "created_at", task->created_at_us);
   put_time(w, "run_at", info->run_at_us);

@@ -154,6 +154,7 @@ void tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load) {
       if (!from_index) changes->ready.items[kept++] = entry;
       continue;
     }
+    tk_children_look(e, task);
     tk_claim_result result = tk_decide_claim(d, task, &entry, from_index);
     if (result == TK_CLAIM_NOT) continue;
     if (result == TK_CLAIM_RUN_MORE && from_index) indexed--;
@@ -268,7 +269,8 @@ static bool ours(tk_engine *e, uint32_t queue, uint32_t definition) {
 static bool look_timer(void *context, const tk_timer *timer) {
   idle_look *look = context;
   tk_task *task;
-  if (timer->kind == TK_TIMER_TASK_TIMEOUT || timer->kind == TK_TIMER_SIGNAL || timer->kind == TK_TIMER_APPROVAL)
+  if (timer->kind == TK_TIMER_TASK_TIMEOUT || timer->kind == TK_TIMER_SIGNAL || timer->kind == TK_TIMER_APPROVAL ||
+      timer->kind == TK_TIMER_CHILD)
     return true;   /* a limit, not something to wait for */
   tk_arena_reset(&look->arena);
   if (tk_snap_task(look->snap, &look->arena, timer->task_no, tk_engine_graph_lookup, look->engine, &task, NULL, NULL)) return true;

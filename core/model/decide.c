@@ -62,14 +62,6 @@ int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submissio
   return TK_OK;
 }
 
-void tk_part_start_task(tk_decide *d, tk_task *task) {
-  if (task->status == TK_TASK_PENDING) tk_part_set_task(d, task, TK_TASK_IN_PROGRESS);
-  if (task->started_at_us) return;
-  task->started_at_us = d->now_us;
-  tk_part_log(d, task, TK_LOG_TASK_STARTED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
-  if (task->graph->timeout_us) tk_part_set_task_timer(d, task, d->now_us + task->graph->timeout_us, TK_TIMER_TASK_TIMEOUT);
-}
-
 static void put_claim(tk_decide *d, const tk_task *task, uint32_t index, uint32_t attempt) {
   tk_claim claim = {task->no, index, attempt};
   tk_list_push(d->changes->arena, &d->changes->claims, claim);
@@ -105,7 +97,7 @@ tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bo
   bool startable = tk_step_startable(step), gives = startable && step->status == TK_STEP_IN_PROGRESS;
   if (indexed && !gives) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
   if (!startable) return TK_CLAIM_NOT;
-  bool open = task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS;
+  bool open = (task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS) && !task->stopped;
   if (!open || (task->graph->max_parallel && task->running >= task->graph->max_parallel)) {
     if (gives) tk_fan_take_back(d, task, index);
     tk_part_hold(d, task, index);
@@ -132,13 +124,17 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
   if (event->step != TK_NO_STEP && event->step >= tk_task_count(task))
     return tk_err_set(err, TK_E_INVALID, "handler %.*s/%.*s has no step %u", (int)task->graph->ns.size, task->graph->ns.data,
                       (int)task->graph->name.size, task->graph->name.data, event->step);
+  bool from_outside = event->type <= TK_EV_RESOLVE || event->type == TK_EV_SWEEP || event->type == TK_EV_CHILD_RETRY;
+  d->audit = from_outside ? event->audit : tk_slice_of(NULL, 0);
   switch (event->type) {
     case TK_EV_TIMER: tk_decide_timer(d, task, event); return TK_OK;
     case TK_EV_SWEEP: tk_decide_sweep(d, task, event); return TK_OK;
+    case TK_EV_CHILD_ENDED: tk_decide_child_ended(d, task, event); return TK_OK;
     case TK_EV_CANCEL:
     case TK_EV_PAUSE:
     case TK_EV_RESUME:
     case TK_EV_RETRY:
+    case TK_EV_CHILD_RETRY:
     case TK_EV_RESOLVE:
     case TK_EV_SIGNAL:
     case TK_EV_VOTE:

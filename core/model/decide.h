@@ -10,6 +10,7 @@ typedef struct tk_decide {
   int64_t now_us;
   tk_rng *rng;
   uint32_t process;               /* number of the process that takes the turn (owner of new claims) */
+  tk_slice audit;                 /* of the operation that is decided: children get it too. Set by tk_decide_event */
 } tk_decide;
 
 /* Applies `event` to `task`. 0; or for clients' operations TK_E_REFUSED / TK_E_INVALID with the reason (nothing was changed).
@@ -21,6 +22,13 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
 int tk_decide_check_submission(const tk_submission *submission, tk_err *err);
 /* Makes a task out of a submission. `task` is zeroed memory with chunks prepared (tk_task_prepare) by the caller; no is set. */
 int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err);
+
+/* Children. A SPAWN that is still wanted: its step waits for a child that was not made. */
+bool tk_decide_wants_child(const tk_task *task, const tk_event *event);
+/* It is made: `child` has its number and id, and gets its place in the tree here; tk_decide_submit follows. */
+void tk_decide_child_made(tk_decide *d, tk_task *task, const tk_event *event, tk_task *child);
+/* It cannot be made: the step is in error with that error JSON. */
+void tk_decide_child_refused(tk_decide *d, tk_task *task, const tk_event *event, tk_slice error);
 
 typedef enum tk_claim_result { TK_CLAIM_RUN, TK_CLAIM_RUN_MORE, TK_CLAIM_ASK, TK_CLAIM_NOT } tk_claim_result;
 /* Starts a ready step for d->process: step.started, attempt + 1; or an ask; or TK_CLAIM_NOT when it may not start now (paused, at

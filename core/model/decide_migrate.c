@@ -97,6 +97,8 @@ static int admit_instances(const move *v) {
 static int admit_step(const move *v, uint32_t i) {
   const tk_step *step = tk_task_step(v->task, i);
   tk_slice version = v->to->version;
+  if (step->child && (v->place[i] != i || v->to->steps[i].kind != TK_KIND_CHILD))
+    return refuse(v, i, "has a child, and is no step with a child at the same place of version %.*s", (int)version.size, version.data);
   if (v->place[i] == NOWHERE && is_begun(step))
     return refuse(v, i, "is %s, and version %.*s has no step of that name: say what becomes of it", tk_step_status_name(step->status),
                   (int)version.size, version.data);

@@ -42,6 +42,7 @@ static int cancel_step(tk_decide *d, tk_task *task, const tk_event *event, tk_er
   if (tk_step_final(tk_task_step(task, event->step)->status))
     return refuse_step(err, task, event->step, "cancel", TK_STEP_CANCELLED);
   tk_part_unhook(d, task, event->step);
+  tk_part_cancel_child(d, task, event->step);
   tk_part_set_step(d, task, event->step, TK_STEP_CANCELLED);
   tk_part_log(d, task, TK_LOG_STEP_CANCELLED, event->step, 0, 0, event->audit);
   if (tk_task_is_map(task, event->step)) tk_fan_cancelled(d, task, event->step);
@@ -56,13 +57,18 @@ static int pause_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err
   task->paused_from = task->status;
   tk_part_set_task(d, task, TK_TASK_PAUSED);
   tk_part_log(d, task, TK_LOG_TASK_PAUSED, TK_NO_STEP, 0, 0, event->audit);
+  tk_part_cascade(d, task, TK_SWEEP_PAUSE, 0);
   return TK_OK;
 }
 
 static int resume_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
-  if (task->status != TK_TASK_PAUSED) return refuse_task(err, task, "resume", TK_TASK_IN_PROGRESS);
-  tk_part_set_task(d, task, task->paused_from);
-  tk_part_log(d, task, TK_LOG_TASK_RESUMED, TK_NO_STEP, 0, 0, event->audit);
+  bool paused = task->status == TK_TASK_PAUSED;
+  if (!paused && !tk_part_is_cascade(event->audit)) return refuse_task(err, task, "resume", TK_TASK_IN_PROGRESS);
+  if (paused) {
+    tk_part_set_task(d, task, task->paused_from);
+    tk_part_log(d, task, TK_LOG_TASK_RESUMED, TK_NO_STEP, 0, 0, event->audit);
+    tk_part_cascade(d, task, TK_SWEEP_RESUME, 0);
+  }
   tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
@@ -88,18 +94,31 @@ static void retry_from(tk_decide *d, tk_task *task, uint32_t from) {
     bool continued = step->status == TK_STEP_ERROR && (task->graph->steps[at].flags & TK_GRAPH_CONTINUE);
     if ((step->status == TK_STEP_ERROR && !continued) || step->status == TK_STEP_CANCELLED) fresh_attempts(d, task, at);
   }
-  if (at < count) tk_part_sweep(d, task, TK_SWEEP_RETRY, TK_NO_STEP, at, nothing);
+  if (at < count) tk_part_sweep(d, task, TK_SWEEP_RETRY, TK_NO_STEP, at, d->audit);
 }
 
-static int retry_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
-  if (task->status != TK_TASK_ERROR) return refuse_task(err, task, "retry", TK_TASK_IN_PROGRESS);
+void tk_part_retry_task(tk_decide *d, tk_task *task, tk_slice audit) {
   reopen(d, task);
   task->attempt++;
-  tk_part_log(d, task, TK_LOG_TASK_RETRIED, TK_NO_STEP, 0, 0, event->audit);
+  tk_part_log(d, task, TK_LOG_TASK_RETRIED, TK_NO_STEP, 0, 0, audit);
   if (task->started_at_us && task->graph->timeout_us)
     tk_part_set_task_timer(d, task, d->now_us + task->graph->timeout_us, TK_TIMER_TASK_TIMEOUT);
   retry_from(d, task, 0);
   tk_part_settle(d, task, 0);
+}
+
+static int retry_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
+  if (task->status != TK_TASK_ERROR) return refuse_task(err, task, "retry", TK_TASK_IN_PROGRESS);
+  tk_part_retry_task(d, task, event->audit);
+  return TK_OK;
+}
+
+/* Its parent's step waits for it again: it is retried where it failed, or says once more how it ended. */
+static int retry_child(tk_decide *d, tk_task *task, const tk_event *event) {
+  task->parent_attempt = event->attempt;
+  tk_part_dirty(d, task);
+  if (task->status == TK_TASK_ERROR) tk_part_retry_task(d, task, event->audit);
+  else if (tk_task_final(task->status)) tk_part_tell_parent(d, task);
   return TK_OK;
 }
 
@@ -123,6 +142,7 @@ static int resolve_task(tk_decide *d, tk_task *task, const tk_event *event, tk_e
   tk_part_set_task(d, task, TK_TASK_RESOLVED);
   if (event->data.size) task->results = tk_changes_payload(d->changes, event->data);
   tk_part_log(d, task, TK_LOG_TASK_RESOLVED, TK_NO_STEP, 0, 0, event->audit);
+  tk_part_tell_parent(d, task);
   return TK_OK;
 }
 
@@ -133,6 +153,7 @@ static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_e
     return refuse_step(err, task, event->step, "resolve", TK_STEP_RESOLVED);
   reopen(d, task);
   tk_part_unhook(d, task, event->step);
+  tk_part_cancel_child(d, task, event->step);
   tk_part_set_step(d, task, event->step, TK_STEP_RESOLVED);
   step->results = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
   step->error = 0;
@@ -200,6 +221,7 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
     case TK_EV_PAUSE: return pause_task(d, task, event, err);
     case TK_EV_RESUME: return resume_task(d, task, event, err);
     case TK_EV_RETRY: return whole ? retry_task(d, task, event, err) : retry_step(d, task, event, err);
+    case TK_EV_CHILD_RETRY: return retry_child(d, task, event);
     case TK_EV_RESOLVE: return whole ? resolve_task(d, task, event, err) : resolve_step(d, task, event, err);
     case TK_EV_SIGNAL: return signal_task(d, task, event, err);
     case TK_EV_VOTE:
@@ -226,8 +248,10 @@ static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
                      (int)g->signal.size, g->signal.data, (double)g->timeout_us / 1e6));
     tk_part_log(d, task, TK_LOG_STEP_FAILED, event->step, 0, step->error, nothing);
     tk_part_fail(d, task, event->step);
+  } else if (event->timer_kind == TK_TIMER_CHILD) {
+    tk_part_child_late(d, task, event->step);
   } else {
-    tk_part_make_ready(d, task, event->step);
+    tk_part_again(d, task, event->step);
     return;
   }
   tk_part_settle(d, task, tk_task_step(task, event->step)->error);
@@ -278,6 +302,11 @@ void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
       break;
     case TK_SWEEP_BEGIN:
       if (tk_part_running(task)) tk_part_begin_pending(d, task, event->cursor);
+      break;
+    case TK_SWEEP_PAUSE:
+    case TK_SWEEP_RESUME:
+      if (tk_part_running(task) && (task->status == TK_TASK_PAUSED) == (event->sweep == TK_SWEEP_PAUSE))
+        tk_part_cascade(d, task, event->sweep, event->cursor);
       break;
     default: TK_ASSERT(!"a sweep");
   }

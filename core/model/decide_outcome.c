@@ -13,24 +13,33 @@ static bool is_current(const tk_task *task, const tk_step *step, const tk_event 
   return step->status == TK_STEP_IN_PROGRESS && step->attempts == event->attempt;
 }
 
-static int64_t due_after(int64_t now_us, int64_t delay_us) {
+int64_t tk_part_due_after(int64_t now_us, int64_t delay_us) {
   return delay_us < INT64_MAX / 2 ? now_us + delay_us : INT64_MAX / 2;
 }
 
-static void retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t delay_us) {
+void tk_part_again(tk_decide *d, tk_task *task, uint32_t index) {
+  if (task->graph->steps[index].kind == TK_KIND_CHILD) tk_part_begin_child(d, task, index);
+  else tk_part_make_ready(d, task, index);
+}
+
+void tk_part_retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t delay_us) {
   tk_step *step = tk_task_step(task, index);
   if (delay_us < 0)
     delay_us =
         (int64_t)(tk_retry_delay(&tk_task_template(task, index)->retry, step->failures, (double)step->delay_us / 1e6, d->rng) * 1e6);
   step->delay_us = delay_us;
-  int64_t due_us = due_after(d->now_us, delay_us);
+  int64_t due_us = tk_part_due_after(d->now_us, delay_us);
   char at[32];
   tk_time_format(due_us, at);
   uint32_t attempt = step->attempts;
   tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, attempt, 0,
               tk_part_text(d, "{\"delay\":%.6f,\"next_attempt_at\":\"%s\"}", (double)delay_us / 1e6, at));
-  if (delay_us == 0) tk_part_make_ready(d, task, index);
-  else tk_part_wait(d, task, index, TK_WAIT_RETRY, due_us, TK_TIMER_RETRY);
+  if (delay_us == 0) {
+    tk_part_again(d, task, index);
+    return;
+  }
+  if (step->status == TK_STEP_WAITING) tk_part_set_step(d, task, index, TK_STEP_READY);   /* for its child, so far */
+  tk_part_wait(d, task, index, TK_WAIT_RETRY, due_us, TK_TIMER_RETRY);
 }
 
 static void set_error(tk_decide *d, tk_step *step, tk_slice error) { step->error = tk_changes_payload(d->changes, error); }
@@ -61,7 +70,7 @@ static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
   count_failure(d, task, event, event->data);
   bool again = event->retryable && (g->flags & TK_GRAPH_RETRYABLE) && step->failures < g->retry.limit;
   if (again && !tk_fan_is_stopped(task, event->step))
-    retry_later(d, task, event->step, event->delay_us);
+    tk_part_retry_later(d, task, event->step, event->delay_us);
   else tk_part_fail(d, task, event->step);
 }
 
@@ -79,7 +88,7 @@ static void step_parked(tk_decide *d, tk_task *task, const tk_event *event) {
 }
 
 static void step_snoozed(tk_decide *d, tk_task *task, const tk_event *event) {
-  int64_t due_us = due_after(d->now_us, event->delay_us);
+  int64_t due_us = tk_part_due_after(d->now_us, event->delay_us);
   char at[32];
   tk_time_format(due_us, at);
   tk_part_log(d, task, TK_LOG_STEP_WAITING, event->step, event->attempt, 0,
@@ -107,7 +116,7 @@ static void end_ask(tk_decide *d, tk_task *task, uint32_t index) {
 }
 
 static void index_again(tk_decide *d, tk_task *task, uint32_t index) {
-  if (task->status == TK_TASK_PAUSED) tk_part_hold(d, task, index);
+  if (!tk_part_is_open(task)) tk_part_hold(d, task, index);
   else tk_part_index(d, task, index);
 }
 
@@ -123,6 +132,10 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_step *step = tk_task_step(task, index);
   if (event->ask_skip) {
     tk_part_skip(d, task, index, 0, nothing);
+    return;
+  }
+  if (g->kind == TK_KIND_CHILD) {
+    tk_part_child_answered(d, task, event);
     return;
   }
   step->flags |= TK_STEP_F_ASKED;

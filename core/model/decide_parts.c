@@ -126,14 +126,22 @@ void tk_part_unindex(tk_decide *d, tk_task *task, uint32_t index) {
   tk_list_push(d->changes->arena, &d->changes->unready, entry);
 }
 
-/* Paused, or before its run_at: what is ready is held. */
-static bool may_start(const tk_task *task) {
-  return (task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS) && task->due_kind != TK_TIMER_RUN_AT;
+bool tk_part_is_open(const tk_task *task) {
+  bool open = task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS;
+  return open && task->due_kind != TK_TIMER_RUN_AT && !task->stopped;
+}
+
+void tk_part_start_task(tk_decide *d, tk_task *task) {
+  if (task->status == TK_TASK_PENDING) tk_part_set_task(d, task, TK_TASK_IN_PROGRESS);
+  if (task->started_at_us) return;
+  task->started_at_us = d->now_us;
+  tk_part_log(d, task, TK_LOG_TASK_STARTED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
+  if (task->graph->timeout_us) tk_part_set_task_timer(d, task, d->now_us + task->graph->timeout_us, TK_TIMER_TASK_TIMEOUT);
 }
 
 static bool at_limit(const tk_task *task) { return task->graph->max_parallel && task->running >= task->graph->max_parallel; }
 
-bool tk_part_may_start(const tk_task *task) { return may_start(task) && !at_limit(task); }
+bool tk_part_may_start(const tk_task *task) { return tk_part_is_open(task) && !at_limit(task); }
 
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index) {
   tk_task_step(task, index)->flags |= TK_STEP_F_HELD;
@@ -168,7 +176,7 @@ tk_event *tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t ste
 
 /* Looks through at most TK_SWEEP_STEPS steps; goes on in a later turn when held steps are further on. */
 void tk_part_release_held(tk_decide *d, tk_task *task) {
-  if (!task->held || !may_start(task)) return;
+  if (!task->held || !tk_part_is_open(task)) return;
   uint32_t room = task->graph->max_parallel
                       ? task->graph->max_parallel - (at_limit(task) ? task->graph->max_parallel : task->running)
                       : UINT32_MAX;
@@ -184,7 +192,8 @@ void tk_part_release_held(tk_decide *d, tk_task *task) {
     tk_part_touch(d, task, at);
     task->held--;
     room--;
-    tk_part_index(d, task, at);
+    if (tk_part_has_child(step)) tk_part_begin_child(d, task, at);
+    else tk_part_index(d, task, at);
   }
   task->held_from = at;
   tk_part_dirty(d, task);
@@ -248,18 +257,21 @@ void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
     tk_part_set_task(d, task, TK_TASK_COMPLETE);
     tk_part_drop_task_timer(d, task);
     tk_part_log(d, task, TK_LOG_TASK_COMPLETED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
+    tk_part_tell_parent(d, task);
     return;
   }
   TK_ASSERT(task->failed);   /* a checked graph has no other way to stand still */
   tk_part_set_task(d, task, TK_TASK_ERROR);
   tk_part_drop_task_timer(d, task);
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, error, tk_slice_of(NULL, 0));
+  tk_part_tell_parent(d, task);
 }
 
 void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice audit) {
   uint32_t at = from, count = tk_task_count(task);
   for (uint32_t budget = TK_SWEEP_STEPS; at < count && budget; budget--, at++) {
     const tk_step *step = tk_task_step(task, at);
+    if (step->child) tk_part_cancel_child(d, task, at);
     if (tk_step_final(step->status)) continue;
     if (tk_task_is_instance(task, at) && !step->role) {
       at = tk_part_beyond_absent(task, at + 1) - 1;
@@ -275,10 +287,12 @@ void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice au
   }
   if (task->status == TK_TASK_CANCELLED) {
     tk_part_log(d, task, TK_LOG_TASK_CANCELLED, TK_NO_STEP, 0, 0, audit);
+    if (!tk_part_is_cascade(audit)) tk_part_tell_parent(d, task);
     return;
   }
   tk_slice error = tk_part_text(
       d, "{\"message\":\"the task took longer than its timeout of %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
       (double)task->graph->timeout_us / 1e6);
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, tk_changes_payload(d->changes, error), tk_slice_of(NULL, 0));
+  tk_part_tell_parent(d, task);
 }

@@ -24,6 +24,8 @@ uint32_t tk_part_reserve(tk_decide *d, tk_task *task, uint32_t count);
 void tk_part_instance(tk_decide *d, tk_task *task, uint32_t index, uint8_t role, uint32_t template_, uint32_t ordinal);
 /* `index`, or the first step behind a whole chunk of instances that were never touched. */
 uint32_t tk_part_beyond_absent(tk_task *task, uint32_t index);
+/* Not paused, not before its run_at, and not below a task that is stopped: else what is ready is held. */
+bool tk_part_is_open(const tk_task *task);
 
 /* The step may run: ready, indexed or held. From any status that may become ready. */
 void tk_part_make_ready(tk_decide *d, tk_task *task, uint32_t index);
@@ -98,6 +100,27 @@ bool tk_fan_is_stopped(tk_task *task, uint32_t index);
 void tk_fan_sweep(tk_decide *d, tk_task *task, const tk_event *event);
 /* Whether an operation on an element is possible while its map is as it is. */
 int tk_fan_admit(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);
+/* The failed attempt (its error is kept and logged) is repeated after delay_us; -1: by its policy. */
+void tk_part_retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t delay_us);
+/* Its time came: ready, or what its kind does instead. */
+void tk_part_again(tk_decide *d, tk_task *task, uint32_t index);
+int64_t tk_part_due_after(int64_t now_us, int64_t delay_us);
+void tk_part_retry_task(tk_decide *d, tk_task *task, tk_slice audit);   /* in error only */
+
+/* decide_child.c. */
+static inline bool tk_part_has_child(const tk_step *step) { return step->child && !(step->flags & TK_STEP_F_CHILD_GONE); }
+/* Waits again for the child it has, or asks for what a new one needs. */
+void tk_part_begin_child(tk_decide *d, tk_task *task, uint32_t index);
+void tk_part_child_answered(tk_decide *d, tk_task *task, const tk_event *event);
+void tk_part_child_late(tk_decide *d, tk_task *task, uint32_t index);   /* its timeout */
+void tk_part_cancel_child(tk_decide *d, tk_task *task, uint32_t index);
+/* Tells the children from step `from` on that the task was paused or resumed. */
+void tk_part_cascade(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t from);
+/* An operation that came from the parent: its audit says so. */
+bool tk_part_is_cascade(tk_slice audit);
+/* It has come to its end: its parent, if any, is told. */
+void tk_part_tell_parent(tk_decide *d, tk_task *task);
+void tk_decide_child_ended(tk_decide *d, tk_task *task, const tk_event *event);
 
 /* Moves the task to another definition (decide_migrate.c). */
 int tk_part_migrate(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);

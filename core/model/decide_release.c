@@ -31,8 +31,6 @@ void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_f
   if (step->role == TK_ROLE_ELEMENT) tk_fan_element_moved(d, task, index);
 }
 
-static int64_t after(int64_t now_us, int64_t delay_us) { return delay_us < INT64_MAX / 2 ? now_us + delay_us : INT64_MAX / 2; }
-
 static void log_waiting(tk_decide *d, tk_task *task, uint32_t index, const char *what, int64_t due_us) {
   char at[32];
   if (due_us) tk_time_format(due_us, at);
@@ -74,7 +72,7 @@ bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index) {
     tk_part_complete(d, task, index, payload, 0, nothing);
     return true;
   }
-  int64_t due_us = g->timeout_us ? after(d->now_us, g->timeout_us) : 0;
+  int64_t due_us = g->timeout_us ? tk_part_due_after(d->now_us, g->timeout_us) : 0;
   log_waiting(d, task, index, "signal", due_us);
   tk_part_wait(d, task, index, TK_WAIT_SIGNAL, due_us, TK_TIMER_SIGNAL);
   return false;
@@ -83,6 +81,10 @@ bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index) {
 bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index) {
   const tk_graph_step *g = tk_task_template(task, index);
   bool map = tk_task_is_map(task, index);
+  if (g->kind == TK_KIND_CHILD && !map) {
+    tk_part_begin_child(d, task, index);
+    return false;
+  }
   bool asks = (g->flags & TK_GRAPH_ASK) && !(tk_task_step(task, index)->flags & TK_STEP_F_ASKED);
   if (((g->kind == TK_KIND_RUN || g->kind == TK_KIND_SWITCH) && !map) || asks) {
     tk_part_make_ready(d, task, index);
@@ -94,7 +96,7 @@ bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index) {
     return false;
   }
   if (g->kind == TK_KIND_SIGNAL) return tk_part_await_signal(d, task, index);
-  int64_t due_us = after(d->now_us, g->sleep_us);
+  int64_t due_us = tk_part_due_after(d->now_us, g->sleep_us);
   log_waiting(d, task, index, "timer", due_us);
   tk_part_wait(d, task, index, TK_WAIT_TIMER, due_us, TK_TIMER_SLEEP);
   return false;

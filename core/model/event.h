@@ -36,13 +36,19 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_STEP_PARKED, /* it waits for a person */
                              TK_EV_VOTE,        /* from clients: vote */
                              TK_EV_MIGRATE,     /* from clients: migration */
+                             /* From one task to another, by the inbox. */
+                             TK_EV_SPAWN,       /* to the parent: make its step's child; cursor: definition. load fills submission */
+                             TK_EV_CHILD_ENDED, /* to the parent: child, cursor: its status. load fills data (results JSON, or empty
+                                                   when too large) and failure (error JSON) */
+                             TK_EV_CHILD_RETRY, /* to the child: its parent's step waits again, in `attempt` */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
 typedef enum tk_timer_kind {      /* stored */
   TK_TIMER_NONE = 0, TK_TIMER_RUN_AT, TK_TIMER_TASK_TIMEOUT, TK_TIMER_RETRY, TK_TIMER_SNOOZE,
   TK_TIMER_SLEEP, TK_TIMER_SIGNAL,  /* a sleep ends; a signal did not come in time */
-  TK_TIMER_APPROVAL               /* the next escalation of an approval, or its deadline */
+  TK_TIMER_APPROVAL,              /* the next escalation of an approval, or its deadline */
+  TK_TIMER_CHILD                  /* a child did not end in time */
 } tk_timer_kind;
 
 typedef enum tk_sweep_kind {      /* stored */
@@ -53,7 +59,8 @@ typedef enum tk_sweep_kind {      /* stored */
   TK_SWEEP_HELD,                  /* put held steps into the ready index while the task may start more */
   TK_SWEEP_STOP_ELEMENTS,         /* cancel the elements of a map (step) that do not run, from number `cursor` on */
   TK_SWEEP_RENEW_ELEMENTS,        /* fresh attempts for the elements of a map that failed, from number `cursor` on */
-  TK_SWEEP_BEGIN                  /* begin pending steps whose dependencies have spoken, from `cursor` (a step index) on */
+  TK_SWEEP_BEGIN,                 /* begin pending steps whose dependencies have spoken, from `cursor` (a step index) on */
+  TK_SWEEP_PAUSE, TK_SWEEP_RESUME /* tell the children, from the step `cursor` on; data: the audit for them */
 } tk_sweep_kind;
 
 /* What the end of a step means to its dependents. */
@@ -77,6 +84,7 @@ typedef struct tk_event {
   uint32_t attempt;
   uint32_t definition;            /* of outcomes: by which the attempt ran; 0: not said */
   uint32_t cursor;
+  uint64_t child;                 /* CHILD_ENDED: its task number */
   uint8_t end;                    /* SWEEP_RELEASE: tk_dependency_end */
   uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken */
   int64_t delay_us;               /* STEP_FAILED: before the next attempt, -1: the built-in policy; SNOOZED: the pause */
@@ -85,8 +93,9 @@ typedef struct tk_event {
   tk_slice data;                  /* JSON by type, as above; RESOLVE: results */
   tk_slice audit;                 /* a JSON object {"reason":..., "by":...} for operations; empty: none */
   tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted
-                                     and logged first; `audit` is then the data of what is logged next. Never in the inbox */
-  const struct tk_submission *submission;   /* SUBMIT */
+                                     and logged first; `audit` is then the data of what is logged next. CHILD_ENDED. Never in the
+                                     inbox */
+  const struct tk_submission *submission;   /* SUBMIT, SPAWN */
   const struct tk_vote *vote;     /* VOTE */
   const struct tk_migration *migration;     /* MIGRATE. None of these three in the inbox */
 } tk_event;

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "bounds.h"
 
-#define GRAPH_VERSION 3   /* 1 had no kinds, joins, cases; 2 no maps */
+#define GRAPH_VERSION 3   /* 1 had no kinds, joins, cases; 2 no maps and children */
 
 /* One block: the graph, its steps, the edges both ways, the name index, retry lists, and the texts. */
 typedef struct graph_block {
@@ -23,7 +23,7 @@ static size_t block_size(const tk_graph *from) {
     const tk_graph_step *s = &from->steps[i];
     edges += s->dep_count;
     lists += s->retry.backoff == TK_BACKOFF_LIST ? s->retry.list_count : 0;
-    text += s->name.size + s->queue.size + s->signal.size;
+    text += s->name.size + s->queue.size + s->signal.size + s->child.size;
     cases += s->case_count;
     for (uint32_t c = 0; c < s->case_count; c++) {
       members += s->cases[c].count;
@@ -94,6 +94,8 @@ static int check_shape(const tk_graph *from, tk_err *err) {
       return tk_err_set(err, TK_E_INVALID, "step %u: no such kind or join", i);
     if ((s->flags & TK_GRAPH_MAP) && (s->kind != TK_KIND_RUN || !(s->flags & TK_GRAPH_ASK) || !(s->map_failures >= 0)))
       return tk_err_set(err, TK_E_INVALID, "step %u: a map asks for its list, runs, and some of it may fail", i);
+    if (s->kind == TK_KIND_CHILD && (!s->child.size || !(s->flags & TK_GRAPH_ASK)))
+      return tk_err_set(err, TK_E_INVALID, "step %u: a child is named and asked for", i);
     for (uint32_t c = 0; c < s->case_count; c++)
       for (uint32_t k = 0; k < s->cases[c].count; k++)
         if (s->cases[c].steps[k] >= from->step_count) return tk_err_set(err, TK_E_INVALID, "step %u: a case names no step", i);
@@ -175,6 +177,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     s->queue = take_text(&text, f->queue);
     s->queue_no = 0;
     s->signal = take_text(&text, f->signal);
+    s->child = take_text(&text, f->child);
     copy_cases(s, f, &room, &text);
     s->ends_matter = false;
     g->signals = g->signals || s->kind == TK_KIND_SIGNAL;
@@ -279,6 +282,7 @@ void tk_graph_encode(const tk_graph *g, tk_buf *out) {
     tk_buf_bytes(out, s->queue);
     encode_kind(s, out);
     encode_map(s, out);
+    if (s->kind == TK_KIND_CHILD) tk_buf_bytes(out, s->child);
   }
 }
 
@@ -348,9 +352,11 @@ static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t
   s->queue = tk_read_bytes(r);
   if (version >= 2) decode_kind(r, s, arena);
   if (version < 3) s->flags &= ~(uint32_t)TK_GRAPH_MAP;
-  if (!(s->flags & TK_GRAPH_MAP)) return;
-  s->map_parallel = (uint32_t)tk_read_varint(r);
-  s->map_failures = tk_read_f64le(r);
+  if (s->flags & TK_GRAPH_MAP) {
+    s->map_parallel = (uint32_t)tk_read_varint(r);
+    s->map_failures = tk_read_f64le(r);
+  }
+  if (s->kind == TK_KIND_CHILD) s->child = tk_read_bytes(r);
 }
 
 int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {

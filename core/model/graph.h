@@ -35,7 +35,9 @@ enum { /* tk_graph_step.flags; stored */
        TK_GRAPH_TIMEOUT_COMPLETES = 16, /* a signal that does not come in time completes the step, with null; an approval: it is given */
        TK_GRAPH_TIMEOUT_REJECTS = 32,   /* an approval that is not decided in time is rejected */
        TK_GRAPH_REJECT_COMPLETES = 64,  /* an approval that is rejected completes the step */
-       TK_GRAPH_MAP = 128               /* runs once for each element of the list that its ask gives (tk_fan) */
+       TK_GRAPH_MAP = 128,              /* runs once for each element of the list that its ask gives (tk_fan) */
+       TK_GRAPH_CHILD_IGNORES = 256,    /* on_child_error: the step is complete whatever its child's end */
+       TK_GRAPH_CHILD_RETRIES = 512     /* on_child_error: the child is retried by the step's policy */
 };
 
 enum {                       /* tk_graph_step.kind; stored */
@@ -44,6 +46,7 @@ enum {                       /* tk_graph_step.kind; stored */
   TK_KIND_SIGNAL,            /* waits for a signal by name */
   TK_KIND_SWITCH,            /* its ask names the branch to take */
   TK_KIND_APPROVAL,          /* waits for people; its ask names them */
+  TK_KIND_CHILD,             /* waits for a task of its own; its ask gives that task's definition and context */
   TK_KIND_COUNT
 };
 
@@ -72,6 +75,7 @@ typedef struct tk_graph_step {
   uint32_t join_count;              /* of TK_JOIN_COUNT, 1 .. dep_count */
   int64_t sleep_us;                 /* of TK_KIND_SLEEP: how long; -1: the ask tells until when */
   tk_slice signal;                  /* of TK_KIND_SIGNAL: its name */
+  tk_slice child;                   /* of TK_KIND_CHILD: the handler as the definition names it */
   const tk_graph_case *cases;       /* of TK_KIND_SWITCH */
   uint32_t case_count;
   uint32_t map_parallel;            /* of TK_GRAPH_MAP: elements in progress at once; 0: no limit */

@@ -28,7 +28,8 @@ enum {                           /* tk_step.flags; stored */
   TK_STEP_F_NOT_TAKEN = 64,      /* a switch did not choose it */
   TK_STEP_F_FAILED = 32,         /* its dependents were told of its error; told again when it becomes done after all */
   TK_STEP_F_GIVING = 128,        /* a map in progress that has an element to start: it is in the ready index for it */
-  TK_STEP_F_QUEUED = 256         /* an element that is ready: its map gives it out */
+  TK_STEP_F_QUEUED = 256,        /* an element that is ready: its map gives it out */
+  TK_STEP_F_CHILD_GONE = 512     /* its child was cancelled: the next attempt makes a new one */
 };
 
 /* A map in progress or behind that. Its elements are instances that lie one after the other; those that were never touched are
@@ -60,6 +61,7 @@ typedef struct tk_step {
   uint32_t failed_deps;          /* dependencies at their end in error or cancelled; told only where a dependent joins all_done */
   uint32_t owner;                /* process number of the claim; 0: none */
   uint64_t results, error, inputs, progress;   /* payload numbers; 0: none */
+  uint64_t child;                /* task number of its newest child; 0: none */
   int64_t started_at_us;         /* first start */
   int64_t last_attempted_at_us;
   int64_t completed_at_us;       /* when it became final */
@@ -105,6 +107,9 @@ struct tk_task {
   uint32_t instances;            /* steps beyond the graph's; not in `open` and `failed` */
   uint64_t last_log;             /* number of its newest log record; 0: none */
   uint64_t results;              /* payload of a task resolved as a whole; 0: none */
+  uint64_t parent;               /* number of the task whose step waits for this one; 0: none */
+  uint32_t parent_step, parent_attempt;   /* which step, and in which attempt: the fence of what this task tells it */
+  uint32_t children;             /* steps that have a child */
   int64_t created_at_us, started_at_us, completed_at_us;
   int64_t due_us;                /* the task's own timer (run_at, later its timeout); 0: none */
   uint8_t due_kind;              /* tk_timer_kind */
@@ -119,6 +124,7 @@ struct tk_task {
   tk_arena *arena;               /* of what is loaded; borrows until the turn ends */
   bool created, dirty;           /* made / changed in this turn */
   struct tk_approval *approvals; /* those of its steps that this turn has loaded or opened */
+  bool stopped;                  /* a task above is paused or cancelled, or its step is: nothing starts. Filled before decide is asked */
   tk_signal *kept;               /* the kept signals, oldest first, once they were needed; `signals` of them */
   void *log_head, *log_tail;     /* this turn's log entries (tk_log_entry), in order */
   uint32_t log_count;

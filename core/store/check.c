@@ -231,6 +231,12 @@ static void check_claims(tk_check *c, tk_slice key, tk_slice record) {
   if (claims.claims.bad) tk_check_say(c, "a record of claims of process %u is damaged", tk_get_u32be(key.data));
 }
 
+static bool task_there(tk_check *c, uint64_t task_no) {
+  tk_key key = tk_key_u64(task_no);
+  tk_slice record;
+  return tk_check_get(c, TK_TABLE_TASKS, tk_key_slice(&key), &record);
+}
+
 static void check_inbox(tk_check *c, tk_slice key, tk_slice record) {
   tk_event event;
   tk_slice task;
@@ -241,6 +247,8 @@ static void check_inbox(tk_check *c, tk_slice key, tk_slice record) {
   tk_key no = tk_key_u64(event.task_no);
   if (!tk_check_get(c, TK_TABLE_TASKS, tk_key_slice(&no), &task))
     tk_check_say(c, "an event of the inbox is for task number %llu, which is not there", NO(event.task_no));
+  if (event.child && !task_there(c, event.child))
+    tk_check_say(c, "an event of the inbox is about task number %llu, which is not there", NO(event.child));
   if (event.type != TK_EV_SWEEP) return;
   uintptr_t sweeps = (uintptr_t)tk_map_get(&c->sweeps, event.task_no);
   tk_map_put(&c->sweeps, event.task_no, (void *)(sweeps ? sweeps + 1 : 2));
@@ -259,12 +267,6 @@ static void check_consumer(tk_check *c, tk_slice key, tk_slice record) {
 }
 
 /* ---- What points to tasks ---- */
-
-static bool task_there(tk_check *c, uint64_t task_no) {
-  tk_key key = tk_key_u64(task_no);
-  tk_slice record;
-  return tk_check_get(c, TK_TABLE_TASKS, tk_key_slice(&key), &record);
-}
 
 static void check_id(tk_check *c, tk_slice key, tk_slice record) {
   uint64_t number = 0;

@@ -6,7 +6,7 @@
 typedef struct task_check {
   tk_check *c;
   tk_task *task;
-  uint32_t open, active, running, held, failed;
+  uint32_t open, active, running, held, failed, children;
   bool whole;                     /* no chunk was damaged */
   tk_arena far;                   /* of the chunk of instances that is looked at */
   tk_fan *fans;                   /* by step of the graph: what the elements of the maps say */
@@ -86,6 +86,37 @@ static void count_step(task_check *t, uint32_t index, const tk_step *step) {
                (step->status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
 }
 
+static bool read_header(task_check *t, uint64_t task_no, tk_task *out) {
+  tk_key key = tk_key_u64(task_no);
+  tk_slice record;
+  memset(out, 0, sizeof *out);
+  return tk_check_get(t->c, TK_TABLE_TASKS, tk_key_slice(&key), &record) && tk_read_task(tk_key_slice(&key), record, out, NULL, NULL, NULL);
+}
+
+static void check_child(task_check *t, uint32_t index, const tk_step *step) {
+  tk_task child;
+  if (!read_header(t, step->child, &child))
+    tk_check_say(t->c, "task number %llu: its step %u has task number %llu for a child, which is not there", NO(t->task->no),
+                 index + 1, NO(step->child));
+  else if (child.parent != t->task->no || child.parent_step != index)
+    tk_check_say(t->c, "task number %llu: its step %u has task number %llu for a child, which has another parent", NO(t->task->no),
+                 index + 1, NO(step->child));
+}
+
+static void check_parent(task_check *t, uint64_t by_info) {
+  tk_task parent;
+  const tk_task *task = t->task;
+  if (task->parent != by_info)
+    tk_check_say(t->c, "task number %llu: its header says that its parent is task number %llu, and its origin says %llu", NO(task->no),
+                 NO(task->parent), NO(by_info));
+  if (!task->parent) return;
+  const tk_graph *graph = read_header(t, task->parent, &parent) ? tk_check_graph(t->c, parent.definition) : NULL;
+  if (!graph) tk_check_say(t->c, "task number %llu has task number %llu for a parent, which is not there", NO(task->no), NO(task->parent));
+  else if (task->parent_step >= graph->step_count || graph->steps[task->parent_step].kind != TK_KIND_CHILD)
+    tk_check_say(t->c, "task number %llu is the child of step %u of task number %llu, which is no step with a child", NO(task->no),
+                 task->parent_step + 1, NO(task->parent));
+}
+
 static void check_step(task_check *t, uint32_t index, const tk_step *step) {
   const tk_task *task = t->task;
   bool asking = step->flags & TK_STEP_F_ASKING, held = step->flags & TK_STEP_F_HELD;
@@ -95,6 +126,8 @@ static void check_step(task_check *t, uint32_t index, const tk_step *step) {
     return;
   }
   count_step(t, index, step);
+  t->children += step->child != 0;
+  if (step->child) check_child(t, index, step);
   t->c->steps_by_status[step->status]++;
   uint64_t payloads[] = {step->results, step->error, step->inputs, step->progress};
   for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
@@ -163,6 +196,7 @@ static void check_header(task_check *t) {
   check_count(t, "running", task->running, t->running);
   check_count(t, "held", task->held, t->held);
   check_count(t, "failed", task->failed, t->failed);
+  check_count(t, "children's", task->children, t->children);
 }
 
 /* ids, info, the log, its own timer, its own results, events to itself. */
@@ -179,6 +213,7 @@ static void check_around(task_check *t, tk_arena *arena) {
     tk_check_say(c, "task number %llu has lost its context and origin", NO(task->no));
   else if (!tk_read_info(tk_key_slice(&key), record, &task->id, arena, &info))
     tk_check_say(c, "task number %llu: the record of its context and origin is damaged", NO(task->no));
+  else check_parent(t, info.parent);
   if (task->no < c->meta.next_task && c->last_logs[task->no] != task->last_log)
     tk_check_say(c, "task number %llu: its header says that its newest log record is %llu, and the log says %llu", NO(task->no),
                  NO(task->last_log), NO(c->last_logs[task->no]));

@@ -4,6 +4,7 @@
 #include "store/parts.h"
 
 #define NOTICES_MAX 1024          /* taken in one turn */
+#define INBOX_BYTES (16 * 1024 * 1024)   /* read for the events of the inbox in one turn: children may have large results */
 #define MAP_KEPT 4096             /* slots of the map of tasks that a turn finds there; more were one large turn's */
 
 int tk_store_begin(tk_store *store, tk_err *err) {
@@ -245,15 +246,26 @@ static int load_timers(tk_store *store, const tk_plan *plan, size_t limit, tk_lo
   return rc == TK_KV_ABSENT ? 0 : rc;
 }
 
+/* The event just added gets what it needs of other records; one that nobody waits for any more is not added. */
+static int complete_event(tk_store *store, tk_load *out, const tk_event *event, size_t *bytes, tk_err *err) {
+  size_t last = out->event_count - 1;
+  bool wanted = true;
+  if (!out->event_count || out->events[last].type != event->type || out->events[last].task_no != event->task_no) return 0;
+  int rc = event->type == TK_EV_SPAWN ? tk_store_load_spawn(store, out->event_tasks[last], &out->events[last], bytes, err)
+                                      : tk_store_load_child(store, &out->events[last], &wanted, bytes, err);
+  if (!wanted) out->event_count--;
+  return rc;
+}
+
 static int load_inbox(tk_store *store, size_t limit, tk_load *out, tk_err *err) {
   tk_kv_cursor *cursor;
   tk_slice key, record;
-  size_t taken = 0;
+  size_t taken = 0, bytes = 0;
   int rc = tk_kv_cursor_open(store->txn, TK_TABLE_INBOX, &cursor, err);
   if (rc) return rc;
   for (rc = tk_kv_step(cursor, TK_KV_FIRST, &key, &record, err); !rc; rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, err)) {
     tk_event event;
-    if (taken++ == limit) {
+    if (taken++ == limit || bytes > INBOX_BYTES) {
       out->more = true;
       break;
     }
@@ -267,6 +279,7 @@ static int load_inbox(tk_store *store, size_t limit, tk_load *out, tk_err *err) 
     event.data = tk_arena_copy(store->arena, event.data);
     event.audit = tk_arena_copy(store->arena, event.audit);
     rc = add_event(store, out, &event, err);
+    if (!rc && (event.type == TK_EV_SPAWN || event.type == TK_EV_CHILD_ENDED)) rc = complete_event(store, out, &event, &bytes, err);
     if (rc) break;
   }
   tk_kv_cursor_close(cursor);

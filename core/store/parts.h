@@ -59,6 +59,10 @@ int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_gra
                        tk_task **out, tk_err *err);
 /* Reads a later chunk; zeroes when it was never written. */
 int tk_store_read_chunk(tk_kv_txn *txn, tk_arena *arena, const tk_task *task, uint32_t index, tk_chunk **out, tk_err *err);
+/* load_child.c: the submission of the child that the event asks for, from its parent's records; the outcome of a child. In a turn;
+ * memory is the turn's; what was read is added to *bytes. *wanted false: the child moves again, and its end is yet to come. */
+int tk_store_load_spawn(tk_store *store, tk_task *parent, tk_event *event, size_t *bytes, tk_err *err);
+int tk_store_load_child(tk_store *store, tk_event *event, bool *wanted, size_t *bytes, tk_err *err);
 /* A small commit of its own around `write`, repeated when the store has to grow. */
 int tk_store_commit_small(tk_store *store, int (*write)(tk_store *store, void *context, tk_err *err), void *context, tk_err *err);
 /* Writes a number under a key. */

@@ -3,7 +3,7 @@
 
 #define VERSION_LOG 1
 #define VERSION_READY 1
-#define VERSION_INBOX 1
+#define VERSION_INBOX 2           /* 1 had no child */
 #define VERSION_CLAIMS 1
 #define VERSION_NOTICE 1
 
@@ -110,13 +110,15 @@ tk_slice tk_write_inbox(tk_buf *buf, tk_slice key, const tk_event *event) {
   tk_buf_bytes(buf, event->name);
   tk_buf_bytes(buf, event->data);
   tk_buf_bytes(buf, event->audit);
+  tk_buf_varint(buf, event->child);
   return tk_frame_end(buf, key);
 }
 
 bool tk_read_inbox(tk_slice key, tk_slice record, tk_event *out) {
   tk_reader r;
   memset(out, 0, sizeof *out);
-  if (key.size != 8 || !tk_frame_open(key, record, VERSION_INBOX, &r)) return false;
+  uint8_t version = key.size == 8 ? tk_frame_open(key, record, VERSION_INBOX, &r) : 0;
+  if (!version) return false;
   out->type = tk_read_u8(&r);
   if (out->type == TK_EV_NONE || out->type >= TK_EV_TYPE_COUNT || out->type == TK_EV_SUBMIT) r.bad = true;
   out->timer_kind = tk_read_u8(&r);
@@ -134,6 +136,7 @@ bool tk_read_inbox(tk_slice key, tk_slice record, tk_event *out) {
   out->name = tk_read_bytes(&r);
   out->data = tk_read_bytes(&r);
   out->audit = tk_read_bytes(&r);
+  if (version >= 2) out->child = tk_dec(&r);
   return tk_frame_done(&r);
 }
 

@@ -1,18 +1,18 @@
 /* The hot records: a task with its first steps, and later chunks of steps. Written straight into reserved room. */
 #include "store/codec.h"
 
-#define VERSION_TASK 2            /* 1 had no instances and no migrations; all that it had is read the same */
+#define VERSION_TASK 2            /* 1 had no instances, migrations and children; all that it had is read the same */
 #define VERSION_CHUNK 2           /* the same */
 
-#define TASK_ROOM 256             /* of a header: 20 varints of at most 10 bytes, and a little */
+#define TASK_ROOM 300             /* of a header: 25 varints of at most 10 bytes, and a little */
 #define STEP_ROOM 256             /* of a step: the same */
 
 enum {                            /* which fields of a header differ from their usual value (zero; attempt: one) */
   HAS_STARTED = 1, HAS_COMPLETED = 2, HAS_OPEN = 4, HAS_ACTIVE = 8, HAS_RUNNING = 16, HAS_PRIORITY = 32, HAS_FAILED = 64,
   HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096,
-  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384, HAS_MIGRATIONS = 32768
+  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384, HAS_MIGRATIONS = 32768, HAS_PARENT = 65536, HAS_CHILDREN = 131072
 };
-#define TASK_MASK_END 65536
+#define TASK_MASK_END 262144
 
 /* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
  * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
@@ -21,12 +21,12 @@ enum {
   HAS_ATTEMPTS = 1, HAS_READY_AT = 2, HAS_STARTED_AT = 4, HAS_COMPLETED_AT = 8, HAS_RESULTS = 16, HAS_MET = 32, HAS_OWNER = 64,
   HAS_LAST_ATTEMPTED = 128, HAS_FAILURES = 256, HAS_ERROR = 512, HAS_DUE_AT = 1024, HAS_WAITING_FOR = 2048, HAS_FLAGS = 4096,
   HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536, HAS_UNMET = 131072, HAS_FAILED_DEPS = 262144,
-  HAS_ROLE = 524288, HAS_FAN = 1048576
+  HAS_ROLE = 524288, HAS_FAN = 1048576, HAS_CHILD = 2097152
 };
-#define STEP_MASK_END 2097152
-#define STEP_FLAGS_END 512
+#define STEP_MASK_END 4194304
+#define STEP_FLAGS_END 1024
 
-_Static_assert(sizeof(tk_step) == 128, "a new field of a step needs a place in its record");
+_Static_assert(sizeof(tk_step) == 136, "a new field of a step needs a place in its record");
 
 static uint32_t step_mask(const tk_step *step) {
   return (step->attempts ? HAS_ATTEMPTS : 0) | (step->ready_at_us ? HAS_READY_AT : 0) |
@@ -36,7 +36,8 @@ static uint32_t step_mask(const tk_step *step) {
          (step->error ? HAS_ERROR : 0) | (step->due_us ? HAS_DUE_AT : 0) | (step->waiting_for ? HAS_WAITING_FOR : 0) |
          (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) | (step->progress ? HAS_PROGRESS : 0) |
          (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0) | (step->unmet ? HAS_UNMET : 0) |
-         (step->failed_deps ? HAS_FAILED_DEPS : 0) | (step->role ? HAS_ROLE : 0) | (step->fan ? HAS_FAN : 0);
+         (step->failed_deps ? HAS_FAILED_DEPS : 0) | (step->role ? HAS_ROLE : 0) | (step->fan ? HAS_FAN : 0) |
+         (step->child ? HAS_CHILD : 0);
 }
 
 enum { FAN_STOPPED = 1, FAN_RENEWING = 2 };
@@ -100,6 +101,7 @@ static uint8_t *put_step(uint8_t *at, const tk_step *step, int64_t created_at_us
     at = tk_enc(at, step->template_);
     at = tk_enc(at, step->ordinal);
   }
+  if (mask & HAS_CHILD) at = tk_enc(at, step->child);
   return mask & HAS_FAN ? put_fan(at, step->fan) : at;
 }
 
@@ -136,6 +138,7 @@ static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us, tk_aren
     step->template_ = tk_dec_u16(r, TK_LIMIT_STEPS);
     step->ordinal = tk_dec_u32(r);
   }
+  if (mask & HAS_CHILD) step->child = tk_dec(r);
   if (mask & HAS_FAN) step->fan = get_fan(r, arena);
 }
 
@@ -169,7 +172,7 @@ static uint32_t task_mask(const tk_task *task) {
          (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) |
          (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0) |
          (task->signals ? HAS_SIGNALS : 0) | (task->instances ? HAS_INSTANCES : 0) |
-         (task->migrations.size ? HAS_MIGRATIONS : 0);
+         (task->migrations.size ? HAS_MIGRATIONS : 0) | (task->parent ? HAS_PARENT : 0) | (task->children ? HAS_CHILDREN : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
@@ -210,6 +213,12 @@ tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t 
     memcpy(at, task->migrations.data, task->migrations.size);
     at += task->migrations.size;
   }
+  if (mask & HAS_PARENT) {
+    at = tk_enc(at, task->parent);
+    at = tk_enc(at, task->parent_step);
+    at = tk_enc(at, task->parent_attempt);
+  }
+  if (mask & HAS_CHILDREN) at = tk_enc(at, task->children);
   if (task->chunk_count && task->chunks[0]) {
     uint32_t steps = tk_task_count(task);
     at = put_chunk(at, task->chunks[0], steps < TK_CHUNK_STEPS ? steps : TK_CHUNK_STEPS, task->created_at_us);
@@ -259,6 +268,12 @@ static void get_task(tk_reader *r, tk_task *task) {
   if (mask & HAS_SIGNALS) task->signals = tk_dec_u32(r);
   if (mask & HAS_INSTANCES) task->instances = tk_dec_u32(r);
   if (mask & HAS_MIGRATIONS) task->migrations = tk_read_bytes(r);
+  if (mask & HAS_PARENT) {
+    task->parent = tk_dec(r);
+    task->parent_step = tk_dec_u32(r);
+    task->parent_attempt = tk_dec_u32(r);
+  }
+  if (mask & HAS_CHILDREN) task->children = tk_dec_u32(r);
 }
 
 bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count, tk_arena *arena) {

@@ -162,7 +162,7 @@ static void read_list(lua_State *co, int at, tk_arena *arena, tk_event *event) {
 void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
   static const struct { const char *word; uint8_t type; } kinds[] = {
     {"done", TK_EV_STEP_DONE}, {"failed", TK_EV_STEP_FAILED}, {"snooze", TK_EV_STEP_SNOOZED},
-    {"answer", TK_EV_ASK_DONE}, {"list", TK_EV_ASK_DONE}, {"ask_failed", TK_EV_ASK_FAILED},
+    {"answer", TK_EV_ASK_DONE}, {"list", TK_EV_ASK_DONE}, {"child", TK_EV_ASK_DONE}, {"ask_failed", TK_EV_ASK_FAILED},
     {"skip", TK_EV_STEP_SKIPPED}, {"park", TK_EV_STEP_PARKED}};
   const char *word = lua_type(co, at) == LUA_TSTRING ? lua_tostring(co, at) : "";
   uint8_t type = TK_EV_NONE;
@@ -183,7 +183,8 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
     event->failure = text_at(co, decided ? at + 1 : at + 2, arena);
     event->audit = text_at(co, decided ? at + 2 : at + 3, arena);
   }
-  if (type == TK_EV_ASK_DONE) (*word == 'l' ? read_list : read_answer)(co, at + 2, arena, event);
+  if (type == TK_EV_ASK_DONE && *word == 'c') event->cursor = (uint32_t)lua_tointeger(co, at + 2);   /* the definition of a child */
+  else if (type == TK_EV_ASK_DONE) (*word == 'l' ? read_list : read_answer)(co, at + 2, arena, event);
   if (type == TK_EV_STEP_FAILED) {
     event->retryable = lua_toboolean(co, at + 2);
     event->delay_us = seconds_at(co, at + 3, -1);

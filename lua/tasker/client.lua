@@ -252,6 +252,24 @@ function App:task(id, options)
   return task_view.task(text)
 end
 
+--- A task and all below it.
+-- @string id
+-- @treturn table|nil `{task_id, namespace, name, version, status, step, created_at, started_at, completed_at, steps, children}`:
+-- `step` is the parent's that waits for it, `steps` counts its own by status, `children` is a list of the same; and `tasks` counts
+-- the whole tree by status
+-- @return err `not_found`
+function App:tree(id)
+  check.type(id, "string", "app:tree: the id", 2)
+  if not self.engine then
+    return errors.closed(self)
+  end
+  local text, err = self.engine:tree(id)
+  if not text then
+    return nil, err
+  end
+  return task_view.tree(text)
+end
+
 local STATUSES = { pending = true, in_progress = true, complete = true, error = true, cancelled = true,
   resolved_manually = true, paused = true }
 
@@ -267,6 +285,7 @@ local FILTER = {
   name = { "string", check.not_name },
   namespace = { "string", check.not_name },
   tag = { "string", check.not_key },
+  parent = { "string", check.not_key },
   since = { "number|string", time.not_time },
   ["until"] = { "number|string", time.not_time },
   limit = { "number", check.not_integer(1, MOST_TASKS) },
@@ -292,7 +311,7 @@ local function core_filter(filter, what)
 end
 
 --- Tasks, newest first.
--- @tab[opt] filter `status name namespace tag since until limit cursor`; `steps = true` for whole tasks; `internal = true`
+-- @tab[opt] filter `status name namespace tag parent since until limit cursor`; `steps = true` for whole tasks; `internal = true`
 -- also shows those of namespace `tasker`
 -- @treturn {table,...}|nil without steps, results and context unless the filter says `steps`
 -- @return the cursor of the next page, nil at the end; or the err

@@ -6,9 +6,9 @@ local check = require "tasker.check"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local identity = require "tasker.identity"
+local reference = require "tasker.reference"
 local registry = require "tasker.registry"
 local schema = require "tasker.schema"
-local semver = require "tasker.semver"
 local suggest = require "tasker.suggest"
 
 local definitions = {}
@@ -45,28 +45,7 @@ end
 
 -- ---- Names ----
 
---- The parts of `name`, `namespace/name`, either with `@version`, or of a handler.
--- @param reference a string or a handler
--- @treturn string|nil namespace
--- @return name, or the err
--- @treturn string|nil version
-function definitions.parse(reference)
-  if type(reference) == "table" then
-    return reference.namespace, reference.name, reference.version
-  end
-  local path, version = reference:match("^([^@]*)@(.*)$")
-  path = path or reference
-  local namespace, name = path:match("^([^/]*)/(.*)$")
-  if not namespace then
-    namespace, name = "default", path
-  end
-  if check.not_name(namespace) or check.not_name(name) then
-    return errors.invalid("%s is no handler: it must be name or namespace/name, either with @version", check.show(reference))
-  elseif version and not semver.is_valid(version) then
-    return errors.invalid("%s is no handler: %s is no semantic version", check.show(reference), check.show(version))
-  end
-  return namespace, name, version
-end
+definitions.parse = reference.parse
 
 local function not_found(engine, namespace, name, version)
   local known, versions, elsewhere = {}, {}, nil

@@ -50,8 +50,7 @@ end
 
 -- Fields of later versions of the interface.
 local LATER_HANDLER_FIELDS = set_of "schedule compensate limits states initial"
-local LATER_STEP_FIELDS = set_of [[child context on_child_error
-  notify compensate compensate_on limits]]
+local LATER_STEP_FIELDS = set_of "notify compensate compensate_on limits"
 
 -- ---- Refusing ----
 
@@ -365,12 +364,17 @@ local function cases_of(step)
   return cases
 end
 
+local function json_value(text)
+  return assert(core.json.decode(text))
+end
+
 local function describe_step(step)
   return {
     name = step.name, description = step.description, dependent_system = step.dependent_system, queue = step.queue,
     depends_on = #step.depends_on > 0 and step.depends_on or nil, handler = step.handler, config = step.config,
     skippable = step.skippable or nil, inputs = step.inputs, asks_inputs = step.ask and true or nil,
     kind = step.kind ~= "run" and step.kind or nil, when = step.when and true or nil,
+    child = step.child, on_child_error = step.on_child_error, context = step.context_text and json_value(step.context_text) or nil,
     cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
     approval = approval.describe(step),
     join = step.join ~= "all" and (step.join_count or step.join) or nil,

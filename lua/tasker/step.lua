@@ -4,6 +4,7 @@
 local core = require "tasker.core"
 local approval = require "tasker.approval"
 local backoff = require "tasker.backoff"
+local children = require "tasker.children"
 local errors = require "tasker.errors"
 local failures = require "tasker.failures"
 local kept_error = require "tasker.kept_error"
@@ -171,11 +172,15 @@ local function sleep_until(value)
   return at or error({ message = ("sleep: %s is no number of seconds and no RFC 3339 time"):format(tostring(value)) }, 0)
 end
 
--- What only Lua can tell before a step starts, in the order of the answer: inputs, then false (skip it), how many elements a map has
--- and their pages, a branch and its name, a time, or 1 and an approval's plan.
-local function tell(definition, task, steps)
+-- What only Lua can tell before a step starts: "answer" and inputs, then false (skip it), a branch and its name, a time, or 1 and an
+-- approval's plan; "list", inputs, how many elements a map has and their pages; or "child", its context and its definition.
+local function tell(run, definition, task)
   if definition.when and not definition.when(task) then
-    return nil, false
+    return "answer", nil, false
+  elseif definition.child then
+    local view = step_view.step(run, definition)
+    view.attempt = run.failures + 1   -- the one to come
+    return "child", children.ask(run.engine, definition, task, view)
   end
   local inputs = definition.inputs_text
   if definition.ask then
@@ -193,27 +198,27 @@ local function tell(definition, task, steps)
     end
   end
   if definition.approval then
-    return inputs, 1, approval.plan(definition, task, steps, inputs)
+    return "answer", inputs, 1, approval.plan(definition, task, run.plan.steps, inputs)
   elseif definition.map then
-    return inputs, map.pages(definition.map(task))
+    return "list", inputs, map.pages(definition.map(task))
   elseif definition.switch then
     local index, name = step_kinds.branch(definition, definition.switch(task))
     if not index then
       error({ message = name }, 0)
     end
-    return inputs, index, json.encode(name)
+    return "answer", inputs, index, json.encode(name)
   elseif definition.sleep_function then
-    return inputs, sleep_until(definition.sleep_function(task))
+    return "answer", inputs, sleep_until(definition.sleep_function(task))
   end
-  return inputs
+  return "answer", inputs
 end
 
 local function answer(run, definition)
-  local ok, inputs, what, name = xpcall(tell, on_error, definition, step_view.task(run), run.plan.steps)
+  local ok, word, inputs, what, name = xpcall(tell, on_error, run, definition, step_view.task(run))
   if ok then
-    return definition.map and what and "list" or "answer", inputs, what, name
+    return word, inputs, what, name
   end
-  local kept = getmetatable(inputs) == Raised and errors.kept(inputs.value, inputs.traceback) or errors.kept(inputs)
+  local kept = getmetatable(word) == Raised and errors.kept(word.value, word.traceback) or errors.kept(word)
   kept.retryable = false
   local text = kept_error.encode(kept)
   if definition.is_watched then
@@ -307,7 +312,7 @@ end
 
 --- Runs one attempt, or answers one ask.
 -- @tab run as the worker gives it; this function adds `plan`
--- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer" or "list", inputs, … | "ask_failed",
+-- @return "done", results | "failed", error, retryable, delay | "snooze", seconds | "answer", "list" or "child", … | "ask_failed",
 -- error; where
 -- retry.decide said so: "done", results, error, data of the log | "skip" or "park", error, data of the log
 function step.run(run)

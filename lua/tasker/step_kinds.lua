@@ -3,17 +3,19 @@
 
 local approval = require "tasker.approval"
 local check = require "tasker.check"
+local children = require "tasker.children"
 local map = require "tasker.map"
 
 local step_kinds = {}
 
 --- Fields that say what a step is: it has exactly one of them.
-step_kinds.KINDS = { "run", "handler", "sleep", "signal", "approval", "switch" }
+step_kinds.KINDS = { "run", "handler", "child", "sleep", "signal", "approval", "switch" }
 
 --- Types of the fields of this module.
 step_kinds.FIELDS = {
   when = "function", switch = "function", cases = "table", default = "string",
   sleep = "number|function", signal = "string", approval = "table", on_reject = "string", on_timeout = "string", join = "string|number",
+  child = "string|table", context = "function|table", on_child_error = "string",
 }
 
 for name, types in pairs(map.FIELDS) do
@@ -22,12 +24,13 @@ end
 
 -- Fields that belong to some kinds only.
 local ONLY_FOR = {
-  config = { handler = true }, heartbeat_timeout = { run = true, handler = true }, retry = { run = true, handler = true },
-  map = { run = true, handler = true },
+  config = { handler = true }, heartbeat_timeout = { run = true, handler = true },
+  retry = { run = true, handler = true, child = true }, map = { run = true, handler = true },
   cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true, approval = true },
   on_reject = { approval = true },
   inputs = { run = true, handler = true, approval = true },
-  timeout = { run = true, handler = true, signal = true, approval = true },
+  timeout = { run = true, handler = true, signal = true, approval = true, child = true },
+  context = { child = true }, on_child_error = { child = true },
 }
 for _, name in ipairs { "results_schema", "inputs_schema", "on_invalid", "on_failure", "on_retry", "on_exhausted",
   "on_recovered" } do
@@ -101,8 +104,8 @@ local function check_join(given, fail)
 end
 
 --- Checks the fields of this module and puts what they say into the step.
--- @tab step gets what map.read says, and `kind when switch cases default sleep sleep_function signal approval timeout_completes
--- join join_count`
+-- @tab step gets what map.read and children.read say, and `kind when switch cases default sleep sleep_function signal approval
+-- timeout_completes join join_count`
 -- @tab given the definition of the step
 -- @string kind
 -- @func fail gets a field, a format and its arguments
@@ -113,6 +116,8 @@ function step_kinds.read(step, given, kind, fail)
   map.read(step, given, fail)
   if kind == "switch" then
     step.switch, step.cases, step.default = given.switch, check_cases(given, fail), given.default
+  elseif kind == "child" then
+    children.read(step, given, fail)
   elseif kind == "sleep" then
     if type(given.sleep) == "function" then
       step.sleep_function = given.sleep
@@ -181,7 +186,8 @@ end
 --- Must a worker that has the code be asked before the step starts?
 -- @treturn bool
 function step_kinds.asks(step)
-  return (step.approval or step.when or step.map or step.switch or step.sleep_function or step.ask or step.inputs_text) ~= nil
+  return (step.approval or step.child or step.when or step.map or step.switch or step.sleep_function or step.ask
+    or step.inputs_text) ~= nil
 end
 
 --- What the core's definition says of a step's kind and join.
@@ -192,6 +198,7 @@ function step_kinds.describe(out, step)
   out.sleep, out.signal, out.timeout_completes = step.sleep, step.signal, step.timeout_completes
   out.timeout_rejects, out.reject_completes = step.timeout_rejects, step.reject_completes
   map.describe(out, step)
+  out.child, out.on_child_error = step.child, step.on_child_error
   if step.cases then
     out.cases = {}
     for i, case in ipairs(step.cases) do

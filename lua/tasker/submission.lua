@@ -221,6 +221,25 @@ local function add_identity(entry, plan, context, options)
   return true
 end
 
+--- What a child is made of.
+-- @tab app `{engine, plans, …}`
+-- @param reference a handler's name
+-- @param context
+-- @treturn int|nil the number of the definition
+-- @return the context as JSON, or the err
+function submission.child(app, reference, context)
+  submission.refresh(app)
+  local plan, err = plan_for(app, reference, NO_OPTIONS)
+  if not plan then
+    return nil, err
+  end
+  local text, why = encode_context(plan, context)
+  if not text then
+    return nil, why
+  end
+  return plan.number, text
+end
+
 --- Builds an entry for engine:submit.
 -- @tab app `{engine, plans, …}`
 -- @param reference a handler or its name

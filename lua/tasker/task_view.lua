@@ -78,6 +78,21 @@ function task_view.tasks(text)
   return list
 end
 
+local function finish_tree(task)
+  drop_nulls(task)
+  for _, child in ipairs(task.children) do
+    finish_tree(child)
+  end
+  return task
+end
+
+--- A tree as `app:tree` gives it.
+-- @string text
+-- @treturn table
+function task_view.tree(text)
+  return finish_tree(assert(json.decode(text)))
+end
+
 --- A list of events.
 -- @string text
 -- @treturn {table,...}

@@ -4,14 +4,17 @@
  * graph:   steps as  name[<dep,dep][!flag...]  task: max=N timeout=N
  *          flags: skip cont ask once limitN lostN any joinN alldone sleepN sig (waits for the signal of its own name) withinN
  *          completes case:NAME:step appr (waits for people) rejects onno (a no completes it)
+ *          child (has a child: task 2, then 3 ...) ignores retries (on_child_error)
  *          map mapN (at most N of its elements at once) tolN (N of them may fail); elements of a map m are m[1], m[2] ...
  * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x |
  *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
  *          answer x [no] [case=N] [until=N] [list=N] | deny x | signal name | tick N | cancel [x] |
  *          people x ann,bob [N] [N:zoe,...]  (the answer of an approval: approvers, how many, escalations) |
  *          vote ann x approve|reject|changes|delegate [to] | pause | resume | retry [x] | resolve [x] |
- *          to GRAPH [old=new ...]  (moves to another version; its words are joined by `;`; old= drops a step)
- * results: task=STATUS x=STATUS x.wait=timer x.held=1 x.gives=1 log=KIND,KIND... (all of this event's log) refused fenced not (claim) */
+ *          to GRAPH [old=new ...]  (moves to another version; its words are joined by `;`; old= drops a step) |
+ *          ended x STATUS [large] (its child) | stop | go (a task above is paused, or no more)
+ * results: task=STATUS x=STATUS x.wait=timer x.held=1 x.gives=1 x.child=N log=KIND,KIND... (all of this event's log)
+ *          sent=VERB,VERB... (to children) refused fenced not (claim) */
 #ifndef TK_SPEC_DECIDE_WORLD_H
 #define TK_SPEC_DECIDE_WORLD_H
 #include "base/alloc.h"
@@ -31,7 +34,8 @@ typedef struct world {
   const tk_approval *approvals[64];   /* by step: the rows of the store */
   bool fenced, refused, not_claimed;
   uint32_t started;
-  char log[4096];
+  char log[4096], sent[256];
+  uint64_t last_child;
 } world;
 
 enum { STEPS_MOST = 1024 };
@@ -71,6 +75,9 @@ static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
   else if (strcmp(flag, "appr") == 0) step->kind = TK_KIND_APPROVAL, step->flags |= TK_GRAPH_ASK;
   else if (strcmp(flag, "rejects") == 0) step->flags |= TK_GRAPH_TIMEOUT_REJECTS;
   else if (strcmp(flag, "onno") == 0) step->flags |= TK_GRAPH_REJECT_COMPLETES;
+  else if (strcmp(flag, "child") == 0) step->kind = TK_KIND_CHILD, step->child = step->name, step->flags |= TK_GRAPH_ASK;
+  else if (strcmp(flag, "ignores") == 0) step->flags |= TK_GRAPH_CHILD_IGNORES;
+  else if (strcmp(flag, "retries") == 0) step->flags |= TK_GRAPH_CHILD_RETRIES;
   else if (strcmp(flag, "completes") == 0) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
   else if (strcmp(flag, "sleepasked") == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = -1, step->flags |= TK_GRAPH_ASK;
   else if (strncmp(flag, "sleep", 5) == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = atoi(flag + 5) * 1000000LL;
@@ -156,7 +163,7 @@ static tk_decide context(world *w) {
   w->task.approvals = NULL;
   w->task.load_approval = load_approval;
   w->fenced = w->refused = w->not_claimed = false;
-  return (tk_decide){&w->changes, w->now_us, &w->rng, 7};
+  return (tk_decide){.changes = &w->changes, .now_us = w->now_us, .rng = &w->rng, .process = 7};
 }
 
 static void keep(world *w) {
@@ -248,12 +255,41 @@ static void tick(world *w, int seconds) {
   }
 }
 
+static void make_child(world *w, const tk_event *event) {
+  tk_task child = {.no = w->last_child ? w->last_child + 1 : 2};
+  if (!tk_decide_wants_child(&w->task, event)) return;
+  w->last_child = child.no;
+  tk_decide d = context(w);
+  tk_decide_child_made(&d, &w->task, event, &child);
+  keep(w);
+}
+
+static void note_sent(world *w, const tk_event *event) {
+  const char *verb = event->type == TK_EV_CANCEL ? "cancel" : event->type == TK_EV_PAUSE ? "pause" : event->type == TK_EV_RESUME ? "resume"
+                                                                                                              : "retry";
+  if (*w->sent) strcat(w->sent, ",");
+  strcat(w->sent, verb);
+  if (memcmp(event->audit.data, "{\"cascade\":", 11) != 0) strcat(w->sent, "?");
+}
+
 static void sweep_all(world *w) {
   while (w->inbox.count) {
     tk_event event = w->inbox.items[0];
     memmove(w->inbox.items, w->inbox.items + 1, --w->inbox.count * sizeof event);
-    apply(w, event);
+    if (event.type == TK_EV_SPAWN) make_child(w, &event);
+    else if (event.task_no != 1) note_sent(w, &event);
+    else apply(w, event);
   }
+}
+
+/* As the store's load fills it. */
+static tk_event child_ended(world *w, uint32_t index, const char *status, bool large) {
+  const tk_step *step = tk_task_step(&w->task, index);
+  tk_event event = {.type = TK_EV_CHILD_ENDED, .task_no = 1, .step = index, .attempt = step->attempts, .child = step->child};
+  event.cursor = (uint32_t)tk_task_status_parse(status, strlen(status));
+  if (!large) event.data = tk_slice_str("{}");
+  event.failure = tk_slice_str("{\"message\":\"no\"}");
+  return event;
 }
 
 static int verb_type(const char *verb) {
@@ -346,6 +382,13 @@ static void move_to(world *w, char **words, int count) {
   if (tk_task_definition_at(&w->task, before + 1) != m.definition) abort();
 }
 
+/* Until the cascade comes that says that it may go on. */
+static void stop(world *w, bool stopped) {
+  w->task.stopped = stopped;
+  tk_event resume = {.type = TK_EV_RESUME, .task_no = 1, .step = TK_NO_STEP, .audit = tk_slice_str("{\"cascade\":\"x\"}")};
+  if (!stopped) apply(w, resume);
+}
+
 static void run_event(world *w, char *text) {
   char *words[8] = {NULL}, *save;
   int count = 0;
@@ -362,6 +405,10 @@ static void run_event(world *w, char *text) {
     move_to(w, words, count);
     return;
   }
+  if (strcmp(words[0], "stop") == 0 || strcmp(words[0], "go") == 0) {
+    stop(w, words[0][0] == 's');
+    return;
+  }
   if (strcmp(words[0], "vote") == 0) {
     vote(w, words, count);
     return;
@@ -374,6 +421,10 @@ static void run_event(world *w, char *text) {
   }
   if (strcmp(words[0], "claim") == 0) {
     claim(w, index);
+    return;
+  }
+  if (strcmp(words[0], "ended") == 0) {
+    apply(w, child_ended(w, index, words[2], count > 3));
     return;
   }
   tk_event event = {.type = (uint8_t)verb_type(words[0]), .task_no = 1, .step = index, .retryable = true, .delay_us = -1,
@@ -406,6 +457,7 @@ static bool holds(world *w, char *word) {
   *value++ = '\0';
   if (strcmp(word, "task") == 0) return strcmp(tk_task_status_name(w->task.status), value) == 0;
   if (strcmp(word, "log") == 0) return strcmp(w->log, value) == 0;
+  if (strcmp(word, "sent") == 0) return strcmp(w->sent, value) == 0;
   if (strcmp(word, "started") == 0) return w->started == step_of(w, value);
   char *field = strchr(word, '.');
   if (field) *field++ = '\0';
@@ -414,6 +466,7 @@ static bool holds(world *w, char *word) {
   if (strcmp(field, "held") == 0) return !!(step->flags & TK_STEP_F_HELD) == atoi(value);
   if (strcmp(field, "gives") == 0) return !!(step->flags & TK_STEP_F_GIVING) == atoi(value);
   if (strcmp(field, "attempts") == 0) return step->attempts == (uint32_t)atoi(value);
+  if (strcmp(field, "child") == 0) return step->child == (uint64_t)atoi(value);
   if (strcmp(field, "wait") == 0) return strcmp(tk_waiting_for_name(step->waiting_for), value) == 0;
   abort();
 }
@@ -444,19 +497,20 @@ static bool map_true(world *w, const tk_fan *fan) {
 /* The counters of the aggregate are what its steps say. */
 static bool counters_true(world *w) {
   if (!w->task.chunks) return true;   /* its submission was refused */
-  uint32_t open = 0, active = 0, running = 0, held = 0, failed = 0;
+  uint32_t open = 0, active = 0, running = 0, held = 0, failed = 0, children = 0;
   for (uint32_t i = 0; i < tk_task_count(&w->task); i++) {
     const tk_step *s = tk_task_step(&w->task, i);
     active += tk_step_active(s->status);
     running += (s->status == TK_STEP_IN_PROGRESS && !tk_task_is_map(&w->task, i)) || (s->flags & TK_STEP_F_ASKING);
     held += !!(s->flags & TK_STEP_F_HELD);
+    children += s->child != 0;
     if (s->fan && !map_true(w, s->fan)) return false;
     if (tk_task_is_instance(&w->task, i)) continue;
     open += !tk_step_final(s->status);
     failed += s->status == TK_STEP_CANCELLED || (s->status == TK_STEP_ERROR && !(w->graph->steps[i].flags & TK_GRAPH_CONTINUE));
   }
   return w->task.open == open && w->task.active == active && w->task.running == running && w->task.held == held &&
-         w->task.failed == failed;
+         w->task.failed == failed && w->task.children == children;
 }
 
 static void run_case(const char *graph, const char *script) {
@@ -468,7 +522,7 @@ static void run_case(const char *graph, const char *script) {
     char shown[256], *arrow = strstr(line, "=>"), *inner;
     snprintf(shown, sizeof shown, "[%s] %s", graph, line);
     if (arrow) *arrow = '\0', arrow += 2;
-    w.log[0] = '\0';
+    w.log[0] = w.sent[0] = '\0';
     run_event(&w, line);
     sweep_all(&w);
     if (!counters_true(&w) || !approvals_true(&w)) test_fail(__FILE__, __LINE__, shown);

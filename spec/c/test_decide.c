@@ -1,8 +1,9 @@
 /* decide as text tables; the language of the tables: decide_world.h. */
 #include "decide_world.h"
 
-/* ---- Promises (of maps: decide_maps.h; of versions: decide_migrate.h) ---- */
+/* ---- Promises (of maps: decide_maps.h; of versions: decide_migrate.h; of children: decide_children.h) ---- */
 
+#include "decide_children.h"
 #include "decide_maps.h"
 #include "decide_migrate.h"
 

@@ -12,11 +12,11 @@ static tk_slice text(const char *s) { return tk_slice_str(s); }
 static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
   memset(step, 0, sizeof *step);
   step->status = (uint8_t)(seed % TK_STEP_STATUS_COUNT);
-  uint64_t pick = rng ? tk_rng_next(rng) : 0xFFFFF;
+  uint64_t pick = rng ? tk_rng_next(rng) : 0x2FFFFF;
   int shift = rng ? (int)(tk_rng_next(rng) % 60) : 20;
   uint64_t value = (rng ? tk_rng_next(rng) : 0x123456789ABCDEFu * (seed + 1)) >> shift;
   if (pick & 1) step->waiting_for = (uint8_t)(value % TK_WAIT_COUNT);
-  if (pick & 2) step->flags = (uint16_t)(rng ? value % 512 : value & 0xFF);
+  if (pick & 2) step->flags = (uint16_t)(rng ? value % 1024 : value & 0xFF);
   if (pick & 4) step->attempts = (uint32_t)value;
   if (pick & 8) step->failures = (uint32_t)(value >> 1);
   if (pick & 16) step->losses = (uint32_t)(value >> 2);
@@ -39,6 +39,7 @@ static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
     step->template_ = (uint16_t)(value % TK_LIMIT_STEPS);
     step->ordinal = (uint32_t)(value >> 7);
   }
+  if (pick & 2097152) step->child = value + 7;
 }
 
 static tk_graph sample_graph = {.step_count = 70};
@@ -64,6 +65,10 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
   task->last_log = 1234567;
   task->results = 8;
   task->signals = 6;
+  task->parent = 55;
+  task->parent_step = 5;
+  task->parent_attempt = 2;
+  task->children = 7;
   task->created_at_us = EPOCH_US;
   task->started_at_us = EPOCH_US + 100;
   task->completed_at_us = EPOCH_US + 5000000;
@@ -91,7 +96,9 @@ static bool same_header(const tk_task *a, const tk_task *b) {
          a->last_log == b->last_log && a->results == b->results && a->signals == b->signals && a->instances == b->instances &&
          a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us &&
          a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind &&
-         tk_slice_eq(a->migrations, b->migrations);
+         tk_slice_eq(a->migrations, b->migrations) &&
+         a->parent == b->parent && a->parent_step == b->parent_step && a->parent_attempt == b->parent_attempt &&
+         a->children == b->children;
 }
 
 static tk_log_entry sample_entries[] = {
@@ -157,7 +164,7 @@ static tk_event sample_event(void) {
                     .audit = {"{\"reason\":\"x\"}", 14},
                     .data = {"1", 1},
                     .name = {"n", 1},
-                    .retryable = true, .end = TK_DEP_FAILED, .branch = 3};
+                    .retryable = true, .end = TK_DEP_FAILED, .branch = 3, .child = 66};
 }
 
 static tk_definition sample_definition(void) {
@@ -314,6 +321,12 @@ static bool log_reads_back(tk_slice key, tk_slice record) {
   return i == 4 && !log.entries.bad;
 }
 
+/* Version 1 had none. */
+static void without_children(tk_task *task, tk_chunk *chunks) {
+  task->parent = task->parent_step = task->parent_attempt = task->children = 0;
+  for (uint32_t i = 0; i < 3 * TK_CHUNK_STEPS; i++) chunks[i / TK_CHUNK_STEPS].steps[i % TK_CHUNK_STEPS].child = 0;
+}
+
 static bool task_reads_back(tk_slice key, tk_slice record, bool chunk_only) {
   static tk_chunk chunks[3], first;
   tk_chunk *pointers[3];
@@ -322,6 +335,7 @@ static bool task_reads_back(tk_slice key, tk_slice record, bool chunk_only) {
   tk_arena arena = {0};   /* nothing is made in it: no map */
   memset(&first, 0, sizeof first);
   fill_task(&expected, chunks, pointers, NULL);
+  if (record.size && record.data[0] < 2) without_children(&expected, chunks);
   if (chunk_only)
     return tk_read_chunk(key, record, EPOCH_US, &first, &arena) && memcmp(first.steps, chunks[2].steps, sizeof first.steps) == 0;
   return tk_read_task(key, record, &task, &first, &touched, &arena) && same_header(&task, &expected) &&
@@ -347,7 +361,8 @@ static bool inbox_reads_back(tk_slice key, tk_slice record) {
   return tk_read_inbox(key, record, &event) && event.type == e.type && event.sweep == e.sweep && event.task_no == 77 &&
          event.step == e.step && event.cursor == 256 && event.attempt == 2 && event.end == TK_DEP_FAILED && event.branch == 3 &&
          event.delay_us == -1 && event.due_us == EPOCH_US && event.retryable && same_text(event.audit, e.audit) &&
-         same_text(event.data, e.data) && same_text(event.name, e.name);
+         same_text(event.data, e.data) && same_text(event.name, e.name) &&
+         event.child == (record.data[0] < 2 ? 0 : e.child);
 }
 
 static bool claims_read_back(tk_slice key, tk_slice record) {
@@ -476,22 +491,25 @@ static const struct { int kind; const char *hex; } fixtures[] = {
   {F_CONSUMER,
    "0197b5d584d209808082e288d2a3068a8082e288d2a3060a5b227461736b2e2a225d"},
   {F_TASK,
-   "0223fa63d1ff7f00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e14"
-   "04090801061d01fffe1f9af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8acd1019bf1d9a2"
-   "a302f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e848c4e78a8d09e2b3c5c60400000000000008fffe1fd589"
-   "cf950ad9f8aeb39ad3a106f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd689cf959a12dda6bcd6e84805d501"
-   "d789cf959a12d889cf959a12b5e2b3c506b4e2b3c5c604a6bcd6e808939eabb40400000000000006fffe1f91a2c4880191a2c6ea99f49f"
-   "06c399b3e6cc99031391a2c4889122a2c488910291a2c488018891a2c40892a2c4889122cd8891a2c48801011193a2c488912294a2c488"
-   "9122c48891a204c48891a2c4088891a2c408c48891a20400000000000004fffe1fccbab9fb07d7cbdda199959e0687bfb1c9dfd80413cc"
-   "bab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5ed9fc801044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec1"
-   "0ceae5ed9f08f5f2f68f0400000000000002fffe1f87d3aeee0e9df5f4d898b69c06cbe4afacf297061387d3aeeefe41b0eae5ed0f98f5"
-   "f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb870207870189d3aeeefe418ad3aeeefe41e1d4cbdb0fe0d4cbdbbf10ccbab9fb07a6dddc"
-   "fd03"},
+   "02a71c5e9bffff0c00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e"
+   "140409080106370502071d01fffe9f019af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8ac"
+   "d1019bf1d9a2a302f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e848c4e78a8d09e2b3c5c604a1f1d9a2a302"
+   "00000000000008fffe9f01d589cf950ad9f8aeb39ad3a106f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd689"
+   "cf959a12dda6bcd6e84805d501d789cf959a12d889cf959a12b5e2b3c506b4e2b3c5c604a6bcd6e808939eabb404dc89cf959a12000000"
+   "00000006fffe9f0191a2c4880191a2c6ea99f49f06c399b3e6cc99031391a2c4889122a2c488910291a2c488018891a2c40892a2c48891"
+   "22cd8891a2c48801011193a2c488912294a2c4889122c48891a204c48891a2c4088891a2c408c48891a20498a2c4889122000000000000"
+   "04fffe9f01ccbab9fb07d7cbdda199959e0687bfb1c9dfd80413ccbab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5ed"
+   "9fc801044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec10ceae5ed9f08f5f2f68f04d3bab9fb873200000000000002fffe9f01"
+   "87d3aeee0e9df5f4d898b69c06cbe4afacf297061387d3aeeefe41b0eae5ed0f98f5f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb8702"
+   "07870189d3aeeefe418ad3aeeefe41e1d4cbdb0fe0d4cbdbbf10ccbab9fb07a6dddcfd038ed3aeeefe41"},
   {F_CHUNK,
-   "029426be2d0102fffe1fc9bed2cf048194ff86a8bb9306e3eeddbbf7ee0d13c9bed2cff49301e9a7fac90ef493fda40fa49fe9a70acabe"
-   "d2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24fac9bed20ffda49fe907"},
+   "021ad151460102fffe9f01c9bed2cf048194ff86a8bb9306e3eeddbbf7ee0d13c9bed2cff49301e9a7fac90ef493fda40fa49fe9a70aca"
+   "bed2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24fac9bed20ffda49fe907d0bed2cff4"
+   "9301"},
   {F_MAP,
    "02abaf0d410700000000000381a0400184010346140903020104060203b9600280a0208002014501"},
+  {F_INBOX,
+   "028f9ae62e120003014dffffffff0f028002030301808082e288d2a30600016e01310e7b22726561736f6e223a2278227d42"},
 };
 
 TEST(records_of_every_version_are_read) {

@@ -9,14 +9,17 @@
 
 /* ---- Requests ---- */
 
+/* What is left in the inbox is for whoever takes the next turn, in whatever process. */
 static int ask(sim *s, tk_engine *engine, tk_event event, struct tk_answer *answer) {
+  int turns = 1000;
   tk_port *port = tk_port_new(NULL, NULL);
   tk_request *r = tk_request_new(TK_REQ_EVENTS, 1);
   r->events[0] = event;
   r->reply_to = port;
+  s->now_us++;                   /* so that the log tells turns apart */
   tk_engine_post(engine, r, false);
-  tk_engine_step(engine);
-  r = (tk_request *)tk_port_drain(port);
+  do tk_engine_step_once(engine);
+  while (!(r = (tk_request *)tk_port_drain(port)) && --turns);
   int code = r ? r->code : TK_E_IO;
   if (!r) fail(s, "a request was not answered");
   else if (answer) *answer = r->answers[0];
@@ -26,8 +29,32 @@ static int ask(sim *s, tk_engine *engine, tk_event event, struct tk_answer *answ
   return code;
 }
 
+/* The tasks made since the last look: those submitted, and children. */
+static void find_tasks(sim *s) {
+  tk_arena arena = {0};
+  tk_snap *snap;
+  tk_task *task;
+  tk_err err;
+  if (tk_snap_open(s->store, &snap, &err)) {
+    fail(s, "snapshot: %s", err.message);
+    return;
+  }
+  for (uint64_t no = s->next_no ? s->next_no : 1;; no++) {
+    if (tk_snap_task(snap, &arena, no, tk_engine_graph_lookup, s->client, &task, NULL, &err)) break;
+    if (s->task_count == MAX_TASKS) fail(s, "too many tasks");
+    if (*s->failure) break;
+    s->tasks[s->task_count] = task->id;
+    for (uint32_t g = 0; g < s->graph_count; g++)
+      if (s->definitions[g] == task->definition) s->task_graph[s->task_count] = g;
+    s->task_count++;
+    s->next_no = no + 1;
+  }
+  tk_snap_close(snap);
+  tk_arena_free(&arena);
+}
+
 static void submit(sim *s) {
-  if (s->task_count == MAX_TASKS) return;
+  if (s->submitted == MAX_SUBMITTED || s->task_count == MAX_TASKS) return;
   uint32_t at = pick(s, s->graph_count), bypass[4], bypassed = 0;
   const tk_graph *g = s->graphs[at];
   for (uint32_t i = 0; i < g->step_count && bypassed < 4; i++)
@@ -48,8 +75,8 @@ static void submit(sim *s) {
   struct tk_answer answer = {0};
   if (ask(s, s->client, (tk_event){.type = TK_EV_SUBMIT, .step = TK_NO_STEP, .submission = &sub}, &answer) || !answer.created)
     return;
-  s->tasks[s->task_count] = answer.id;
-  s->task_graph[s->task_count++] = at;
+  s->submitted++;
+  find_tasks(s);
   say(s, "submit task %llu of h%u", (unsigned long long)answer.task_no, at);
 }
 
@@ -70,6 +97,7 @@ static void vote(sim *s) {
 }
 
 static void operate(sim *s) {
+  find_tasks(s);
   if (!s->task_count) return;
   if (chance(s, 40)) {
     vote(s);
@@ -144,7 +172,10 @@ static void take_messages(sim *s, process *p) {
 
 static void step_process(sim *s, process *p) {
   if (!p->engine) return;
-  tk_engine_step(p->engine);
+  s->now_us++;
+  if (chance(s, 50)) tk_engine_nudge(p->engine);
+  if (chance(s, 50)) tk_engine_step(p->engine);
+  else tk_engine_step_once(p->engine);
   take_messages(s, p);
 }
 
@@ -193,6 +224,8 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   event->name = tk_slice_str("\"x\"");
   event->due_us = s->now_us + 1000000LL * pick(s, 20);
   if (asks_people(s, run)) event->name = random_plan(s, &s->plan);
+  for (uint32_t g = 1; g < s->graph_count; g++)   /* a child's definition */
+    if (s->definitions[g] == run->definition && graph->steps[run->step].kind == TK_KIND_CHILD) event->cursor = s->definitions[pick(s, g)];
   if (!(graph->steps[run->step].flags & TK_GRAPH_MAP)) return;
   uint32_t pages = graph->step_count < 20 && chance(s, 10) ? 9 : 1;
   event->cursor = pages == 9 ? 8 * TK_MAP_PAGE + 1 + pick(s, TK_MAP_PAGE) : pick(s, 12);
@@ -281,147 +314,7 @@ static void advance(sim *s) {
   s->now_us = next_us != INT64_MAX && next_us > s->now_us && chance(s, 50) ? next_us : s->now_us + step_us;
 }
 
-/* ---- The promises ---- */
-
-typedef struct fold {
-  sim *s;
-  uint64_t next_seq;
-  uint8_t task[MAX_TASKS];
-  uint8_t *step[MAX_TASKS];      /* statuses by the log */
-  uint32_t *starts[MAX_TASKS];
-  bool *failed_once[MAX_TASKS];
-  bool *continued[MAX_TASKS];    /* was in error with continue once: its dependents were released for good */
-  bool ended[MAX_TASKS];
-  uint64_t numbers[MAX_TASKS];
-  tk_task *tasks[MAX_TASKS];     /* as they are in the end */
-} fold;
-
-static int task_of(const fold *f, uint64_t no) {
-  for (size_t i = 0; i < f->s->task_count; i++)
-    if (f->numbers[i] == no) return (int)i;
-  return -1;
-}
-
-/* Whether the log so far lets the step begin. A dependency that was in error counts as such for good: all_done may have begun by
- * it. */
-static bool deps_done(const fold *f, int t, uint32_t step) {
-  const tk_graph *g = f->s->graphs[f->s->task_graph[t]];
-  uint32_t met = 0, ended = 0, count = g->steps[step].dep_count;
-  for (uint32_t d = 0; d < count; d++) {
-    uint32_t dep = g->steps[step].deps[d];
-    uint8_t status = f->step[t][dep];
-    bool continued = (status == TK_STEP_ERROR && (g->steps[dep].flags & TK_GRAPH_CONTINUE)) || f->continued[t][dep];
-    bool done = status == TK_STEP_COMPLETE || status == TK_STEP_SKIPPED || status == TK_STEP_RESOLVED || continued;
-    met += done;
-    ended += done || status == TK_STEP_ERROR || status == TK_STEP_CANCELLED || f->failed_once[t][dep];
-  }
-  if (g->steps[step].join == TK_JOIN_COUNT) return met >= g->steps[step].join_count;
-  return (g->steps[step].join == TK_JOIN_ALL_DONE ? ended : met) == count;
-}
-
-/* An element starts while its map is in progress. */
-static bool map_runs(const fold *f, int t, uint32_t step) {
-  return f->step[t][tk_task_step(f->tasks[t], step)->template_] == TK_STEP_IN_PROGRESS;
-}
-
-static void fold_step(fold *f, int t, const tk_log_event *e) {
-  uint8_t *status = &f->step[t][e->step];
-  bool element = tk_task_is_instance(f->tasks[t], e->step);
-  const tk_graph_step *g = tk_task_template(f->tasks[t], e->step);
-  switch (e->kind) {
-    case TK_LOG_STEP_STARTED:
-      if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED)
-        fail(f->s, "task %d step %u started again after it was done", t, e->step);
-      if (!(element ? map_runs(f, t, e->step) : deps_done(f, t, e->step)))
-        fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
-      if (e->attempt != ++f->starts[t][e->step])
-        fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
-      *status = TK_STEP_IN_PROGRESS;
-      break;
-    case TK_LOG_STEP_COMPLETED:
-      if (*status != TK_STEP_IN_PROGRESS && g->kind == TK_KIND_RUN && (element || !(g->flags & TK_GRAPH_MAP)) &&
-          !memmem(e->data.data, e->data.size, "decided", 7))
-        fail(f->s, "task %d step %u completed while not running", t, e->step);
-      *status = TK_STEP_COMPLETE;
-      break;
-    case TK_LOG_STEP_FAILED: *status = TK_STEP_ERROR; break;
-    case TK_LOG_STEP_RETRY_SCHEDULED:
-      if (memmem(e->data.data, e->data.size, "fresh", 5) && (g->flags & TK_GRAPH_CONTINUE))
-        f->continued[t][e->step] = *status == TK_STEP_ERROR;
-      f->failed_once[t][e->step] = f->failed_once[t][e->step] || memmem(e->data.data, e->data.size, "fresh", 5);
-      *status = TK_STEP_WAITING;
-      break;
-    case TK_LOG_STEP_WAITING: *status = TK_STEP_WAITING; break;
-    case TK_LOG_STEP_RELEASED: *status = TK_STEP_READY; break;
-    case TK_LOG_STEP_SKIPPED: *status = TK_STEP_SKIPPED; break;
-    case TK_LOG_STEP_CANCELLED: *status = TK_STEP_CANCELLED; break;
-    case TK_LOG_STEP_RESOLVED: *status = TK_STEP_RESOLVED; break;
-    default: break;
-  }
-}
-
-static bool fold_event(void *context, const tk_log_event *e) {
-  fold *f = context;
-  if (e->seq != f->next_seq++) fail(f->s, "the log has a gap before %llu", (unsigned long long)e->seq);
-  int t = task_of(f, e->task_no);
-  if (t < 0) {
-    fail(f->s, "an event of an unknown task");
-    return false;
-  }
-  if (e->step != TK_NO_STEP) {
-    fold_step(f, t, e);
-    return true;
-  }
-  f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED ||
-                e->kind == TK_LOG_TASK_RESOLVED;
-  f->task[t] = e->kind;
-  return true;
-}
-
-/* Final statuses of the store are those of the log; what is not final in the store is not final in the log. */
-static void compare_task(sim *s, fold *f, int t, tk_task *task) {
-  if (!tk_task_final(task->status)) fail(s, "task %d is stuck: %s", t, tk_task_status_name(task->status));
-  if (!f->ended[t]) fail(s, "the last event of task %d is not its final one", t);
-  for (uint32_t i = 0; i < tk_task_count(task); i++) {
-    const tk_step *step = tk_task_step(task, i);
-    uint8_t logged = f->step[t][i];
-    bool same = tk_step_final(step->status) ? logged == step->status : !tk_step_final(logged);
-    if (!same)
-      fail(s, "task %d step %u is %s, its log says %s", t, i, tk_step_status_name(step->status), tk_step_status_name(logged));
-    if (step->attempts != f->starts[t][i])
-      fail(s, "task %d step %u has %u attempts, its log %u", t, i, step->attempts, f->starts[t][i]);
-    if (step->failures > tk_task_template(task, i)->retry.limit) fail(s, "task %d step %u failed more often than its limit", t, i);
-  }
-}
-
-static void report_damage(void *context, const char *what) { fail(context, "check: %s", what); }
-
-static void check_promises(sim *s) {
-  fold f = {.s = s, .next_seq = 1};
-  tk_arena arena = {0};
-  tk_snap *snap;
-  tk_err err;
-  if (tk_snap_open(s->store, &snap, &err)) {
-    fail(s, "snapshot: %s", err.message);
-    return;
-  }
-  for (size_t i = 0; i < s->task_count; i++) {
-    f.numbers[i] = tk_snap_task_no(snap, &s->tasks[i]);
-    if (!f.numbers[i]) fail(s, "task %zu is lost", i);
-    else if (tk_snap_task(snap, &arena, f.numbers[i], tk_engine_graph_lookup, s->client, &f.tasks[i], NULL, &err))
-      fail(s, "task: %s", err.message);
-    uint32_t count = *s->failure ? 0 : tk_task_count(f.tasks[i]);
-    f.step[i] = TK_ARENA_ARRAY(&arena, uint8_t, count);
-    f.failed_once[i] = TK_ARENA_ARRAY(&arena, bool, count);
-    f.continued[i] = TK_ARENA_ARRAY(&arena, bool, count);
-    f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, count);
-  }
-  if (!*s->failure) tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
-  for (size_t i = 0; i < s->task_count && !*s->failure; i++) compare_task(s, &f, (int)i, f.tasks[i]);
-  tk_snap_close(snap);
-  tk_arena_free(&arena);
-  if (!*s->failure && tk_store_check(s->store, report_damage, NULL, s, &err) < 0) fail(s, "check: %s", err.message);
-}
+#include "promises.h"
 
 /* ---- One history ---- */
 
@@ -464,6 +357,7 @@ static void resolve_parked(sim *s) {
 
 /* Everybody works, nobody disturbs: all that is not final must come to its end. */
 static void drain(sim *s) {
+  find_tasks(s);
   for (size_t i = 0; i < s->task_count; i++) {
     tk_event resume = {.type = TK_EV_RESUME, .task_id = s->tasks[i], .step = TK_NO_STEP};
     ask(s, s->client, resume, NULL);

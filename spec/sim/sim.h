@@ -10,7 +10,7 @@
 #include "model/approval.h"
 #include "model/decide.h"
 
-enum { MAX_PROCESSES = 3, MAX_TASKS = 64, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
+enum { MAX_PROCESSES = 3, MAX_SUBMITTED = 64, MAX_TASKS = 8192, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
 
 typedef struct process {
   tk_engine *engine;
@@ -33,7 +33,8 @@ typedef struct sim {
   uint32_t graph_count;
   tk_id tasks[MAX_TASKS];
   uint32_t task_graph[MAX_TASKS];
-  size_t task_count;
+  size_t task_count, submitted;
+  uint64_t next_no;              /* of the first task that is not in `tasks` yet */
   tk_event zombies[MAX_ZOMBIES]; /* outcomes of attempts whose process is gone */
   size_t zombie_count;
   tk_buf plan;                   /* of the approval that is answered */
@@ -64,7 +65,9 @@ static int64_t clock_now(void *context) { return ((sim *)context)->now_us; }
 
 /* ---- Definitions ---- */
 
-static void random_kind(sim *s, tk_graph_step *step) {
+/* `below`: how many definitions there are for its children. */
+static void random_kind(sim *s, tk_graph_step *step, uint32_t below) {
+  static const uint32_t on_child_error[] = {0, TK_GRAPH_CHILD_IGNORES, TK_GRAPH_CHILD_RETRIES};
   uint32_t kind = pick(s, 100), join = pick(s, 100);
   if (kind < 8) {
     step->kind = TK_KIND_SLEEP;
@@ -79,12 +82,17 @@ static void random_kind(sim *s, tk_graph_step *step) {
     step->signal = step->name;
     step->timeout_us = 1000000LL * (1 + pick(s, 30));
     step->flags |= chance(s, 50) ? TK_GRAPH_TIMEOUT_COMPLETES : 0;
-  } else if (kind < 20) {
+  } else if (kind < 32) {
     step->kind = TK_KIND_APPROVAL;
     step->timeout_us = 1000000LL * (1 + pick(s, 60));
     step->flags |= TK_GRAPH_ASK;
     step->flags |= chance(s, 30) ? TK_GRAPH_TIMEOUT_COMPLETES : chance(s, 50) ? TK_GRAPH_TIMEOUT_REJECTS : 0;
     step->flags |= chance(s, 50) ? TK_GRAPH_REJECT_COMPLETES : 0;
+  } else if (kind < 46 && below) {
+    step->kind = TK_KIND_CHILD;
+    step->child = tk_slice_str("sim/h0");
+    step->timeout_us = chance(s, 20) ? 1000000LL * (1 + pick(s, 60)) : 0;
+    step->flags |= TK_GRAPH_ASK | on_child_error[pick(s, 3)];
   }
   if (!step->dep_count) return;
   if (join < 10) step->join = TK_JOIN_COUNT, step->join_count = 1 + pick(s, step->dep_count);
@@ -115,7 +123,7 @@ static void random_switches(sim *s, tk_arena *arena, tk_graph *g) {
   }
 }
 
-static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide) {
+static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide, uint32_t below) {
   char name[16];
   snprintf(name, sizeof name, "s%u", index);
   step->name = tk_arena_copy(arena, tk_slice_str(name));
@@ -128,7 +136,7 @@ static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t i
   for (uint32_t d = 0; !wide && d < index && step->dep_count < most; d++)
     if (chance(s, 200 / index + 1)) deps[step->dep_count++] = d;
   step->deps = deps;
-  random_kind(s, step);
+  random_kind(s, step, wide ? 0 : below);
   if (chance(s, 5)) step->queue = tk_slice_str("side");
 }
 
@@ -143,7 +151,7 @@ static void define(sim *s, uint32_t at) {
   g.max_parallel = chance(s, 25) ? 1 + pick(s, 4) : 0;
   g.timeout_us = chance(s, 10) ? 1000000LL * (1 + pick(s, 100)) : 0;
   g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, g.step_count);
-  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide);
+  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide, at);
   if (wide && chance(s, 50)) {   /* a join over the whole fan */
     tk_graph_step *last = &g.steps[g.step_count - 1];
     uint32_t *deps = TK_ARENA_ARRAY(&arena, uint32_t, g.step_count);

@@ -15,7 +15,8 @@ local function make_filter(opts)
     namespace, name = name:match("^(.-)/(.*)$")
   end
   return {
-    status = opts.status, name = name, namespace = namespace, tag = opts.tag, since = opts.since, ["until"] = opts["until"],
+    status = opts.status, name = name, namespace = namespace, tag = opts.tag, parent = opts.parent,
+    since = opts.since, ["until"] = opts["until"],
   }
 end
 
@@ -95,6 +96,13 @@ end
 local function run(opts, ctx)
   local app = ctx.open { options = { read_only = true } }
   local filter = make_filter(opts)
+  if filter.parent then
+    local id, err = app.engine:find_id(filter.parent)
+    if not id then
+      return ctx.fail(ctx.name, err)
+    end
+    filter.parent = id
+  end
   if opts.count then
     return count(ctx, app.engine, filter)
   end
@@ -134,6 +142,7 @@ return {
     { name = "name", value = "N", help = "of this handler; also namespace/name" },
     { name = "namespace", value = "N", help = "of this namespace" },
     { name = "tag", value = "T", help = "with this tag" },
+    { name = "parent", value = "ID", help = "children of this task" },
     { name = "since", value = "T", type = "time", relative = "ago", help = "created then or later: RFC 3339, epoch seconds or 2h (ago)" },
     { name = "until", value = "T", type = "time", relative = "ago", help = "created before then" },
     { name = "limit", value = "N", type = "integer", min = 1, max = core.bounds.tasks_page, default = 100, help = "at most so many" },

@@ -115,6 +115,8 @@ local function waiting_note(step, now)
     return ("retry%s (attempt %d)"):format(when, step.attempts + 1)
   elseif step.waiting_for == "timer" then
     return "sleeps, goes on" .. when
+  elseif step.waiting_for == "child" and step.child_task_id then
+    return ("waits for child %s%s"):format(step.child_task_id, when)
   end
   return ("waits for %s%s"):format((step.waiting_for or "something"):gsub("_", " "), when)
 end
@@ -234,6 +236,9 @@ local function facts_of(task, now)
   end
   if not is_empty(task.tags) then
     add("tags", term.clean(table.concat(task.tags, ", ")))
+  end
+  if task.parent_task_id then
+    add("parent", task.parent_task_id)
   end
   if task.reason ~= "unknown" then
     add("reason", term.clean(task.reason))
