@@ -233,7 +233,7 @@ function submission.child(app, reference, context)
   if not plan then
     return nil, err
   end
-  local text, why = encode_context(plan, context)
+  local text, why = submission.encode_context(plan, context)
   if not text then
     return nil, why
   end
