@@ -28,13 +28,6 @@ const tk_clock tk_clock_system = {system_now_us, NULL};
 
 int64_t tk_monotonic_us(void) { return clock_us(CLOCK_MONOTONIC); }
 
-static int64_t monotonic_now_us(void *context) {
-  (void)context;
-  return tk_monotonic_us();
-}
-
-const tk_clock tk_clock_monotonic = {monotonic_now_us, NULL};
-
 static _Atomic int32_t process_id;
 static pthread_once_t watch_forks = PTHREAD_ONCE_INIT;
 static void forget_process_id(void) { atomic_store(&process_id, 0); }

@@ -11,7 +11,6 @@ typedef struct tk_clock {
   void *context;
 } tk_clock;
 extern const tk_clock tk_clock_system;
-extern const tk_clock tk_clock_monotonic;
 static inline int64_t tk_clock_now_us(const tk_clock *clock) { return clock->now_us(clock->context); }
 int64_t tk_monotonic_us(void);
 int32_t tk_process_id(void);   /* getpid(2), asked once a process: a system call is much for what each request looks at */

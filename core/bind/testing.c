@@ -210,6 +210,12 @@ static int driver_run(lua_State *L) {
   return 0;
 }
 
+/* wait() -> did a step wait for the network or a program; something has come then */
+static int driver_wait(lua_State *L) {
+  lua_pushboolean(L, tk_driven_wait(check_driver(L)->driven));
+  return 1;
+}
+
 /* peek(at) -> the number of the definition, the step (from 1), the attempt, the task's id */
 static int driver_peek(lua_State *L) {
   driver *d = check_driver(L);
@@ -289,8 +295,8 @@ void tk_bind_testing(lua_State *L) {
   static const luaL_Reg functions[] = {{"open", testing_open}, {"join", testing_join}, {"now", testing_now}, {"set_now", testing_set_now},
     {"turn", testing_turn}, {"bury", testing_bury}, {"remember", testing_remember}, {"drive", testing_drive}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"serve", driver_serve}, {"settle", driver_settle}, {"runnable", driver_runnable},
-    {"run", driver_run}, {"peek", driver_peek}, {"flush", driver_flush}, {"next", driver_next}, {"active", driver_active},
-    {"process", driver_process}, {"close", driver_close}, {"crash", driver_crash}, {NULL, NULL}};
+    {"run", driver_run}, {"peek", driver_peek}, {"wait", driver_wait}, {"flush", driver_flush}, {"next", driver_next},
+    {"active", driver_active}, {"process", driver_process}, {"close", driver_close}, {"crash", driver_crash}, {NULL, NULL}};
   if (luaL_newmetatable(L, DRIVER_TYPE)) {
     lua_pushcfunction(L, driver_gc);
     lua_setfield(L, -2, "__gc");

@@ -1,11 +1,11 @@
-/* Timers are a binary heap of ours under a single uv timer: a step's timers are embedded in its fiber, and a set or unset costs no system
- * call and no allocation. */
+/* All timers are under a single uv timer. */
 #include "net/loop.h"
 
 #include <pthread.h>
 #include <uv.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #ifdef __SANITIZE_THREAD__
 /* libuv closes descriptors by a raw system call, which ThreadSanitizer does not see: it takes the next owner of the number for a racer. */
@@ -17,11 +17,9 @@ struct tk_loop {
   uv_async_t async;
   uv_timer_t alarm;
   int64_t alarm_us;             /* what the alarm is set to; INT64_MAX: not set */
-  tk_loop_timer **heap;
-  size_t count, capacity;
+  tk_timers timers;
   void (*woken)(void *context);
   void *context;
-  const tk_clock *clock;
 };
 
 static void on_async(uv_async_t *async) {
@@ -58,91 +56,31 @@ int tk_loop_open(void (*woken)(void *context), void *context, tk_loop **out, tk_
   loop->alarm_us = INT64_MAX;
   loop->woken = woken;
   loop->context = context;
-  loop->clock = &tk_clock_monotonic;
   *out = loop;
   return 0;
 }
 
 void tk_loop_close(tk_loop *loop) {
-  TK_ASSERT(loop->count == 0);
+  TK_ASSERT(loop->timers.count == 0);
   uv_close((uv_handle_t *)&loop->async, NULL);
   uv_close((uv_handle_t *)&loop->alarm, NULL);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
   TK_ASSERT(uv_loop_close(&loop->uv) == 0);
-  tk_free(loop->heap);
+  tk_timers_free(&loop->timers);
   tk_free(loop);
 }
 
-void tk_loop_use_clock(tk_loop *loop, const tk_clock *clock) { loop->clock = clock; }
-int64_t tk_loop_next_us(const tk_loop *loop) { return loop->count ? loop->heap[0]->due_us : INT64_MAX; }
 struct uv_loop_s *tk_loop_uv(tk_loop *loop) { return &loop->uv; }
 
 void tk_loop_wake(tk_loop *loop) { uv_async_send(&loop->async); }
 
-static void place(tk_loop *loop, size_t at, tk_loop_timer *timer) {
-  loop->heap[at] = timer;
-  timer->place = at + 1;
-}
-
-static void sift_up(tk_loop *loop, size_t at) {
-  tk_loop_timer *timer = loop->heap[at];
-  while (at > 0 && loop->heap[(at - 1) / 2]->due_us > timer->due_us) {
-    place(loop, at, loop->heap[(at - 1) / 2]);
-    at = (at - 1) / 2;
-  }
-  place(loop, at, timer);
-}
-
-static void sift_down(tk_loop *loop, size_t at) {
-  tk_loop_timer *timer = loop->heap[at];
-  for (;;) {
-    size_t child = 2 * at + 1;
-    if (child >= loop->count) break;
-    if (child + 1 < loop->count && loop->heap[child + 1]->due_us < loop->heap[child]->due_us) child++;
-    if (loop->heap[child]->due_us >= timer->due_us) break;
-    place(loop, at, loop->heap[child]);
-    at = child;
-  }
-  place(loop, at, timer);
-}
-
-void tk_loop_set(tk_loop *loop, tk_loop_timer *timer, int64_t due_us) {
-  timer->due_us = due_us;
-  if (timer->place == 0) {
-    if (loop->count == loop->capacity) {
-      loop->capacity = loop->capacity ? 2 * loop->capacity : 64;
-      loop->heap = tk_realloc(loop->heap, loop->capacity * sizeof *loop->heap);
-    }
-    place(loop, loop->count++, timer);
-  }
-  sift_up(loop, timer->place - 1);
-  sift_down(loop, timer->place - 1);
-}
-
-void tk_loop_unset(tk_loop *loop, tk_loop_timer *timer) {
-  if (timer->place == 0) return;
-  size_t at = timer->place - 1;
-  timer->place = 0;
-  tk_loop_timer *last = loop->heap[--loop->count];
-  if (last == timer) return;
-  place(loop, at, last);
-  sift_up(loop, at);
-  sift_down(loop, last->place - 1);
-}
-
-void tk_loop_fire(tk_loop *loop) {
-  if (!loop->count) return;
-  int64_t now_us = tk_clock_now_us(loop->clock);
-  while (loop->count && loop->heap[0]->due_us <= now_us) {
-    tk_loop_timer *timer = loop->heap[0];
-    tk_loop_unset(loop, timer);
-    timer->fire(timer);
-  }
-}
+tk_timers *tk_loop_timers(tk_loop *loop) { return &loop->timers; }
+void tk_loop_set(tk_loop *loop, tk_loop_timer *timer, int64_t due_us) { tk_timers_set(&loop->timers, timer, due_us); }
+void tk_loop_unset(tk_loop *loop, tk_loop_timer *timer) { tk_timers_unset(&loop->timers, timer); }
 
 /* Sets the alarm for the first timer, unless it is set so already. Rounded up: a timer never fires early. */
 static void set_alarm(tk_loop *loop) {
-  int64_t due_us = loop->count ? loop->heap[0]->due_us : INT64_MAX;
+  int64_t due_us = tk_timers_next_us(&loop->timers);
   if (due_us == loop->alarm_us) return;
   loop->alarm_us = due_us;
   if (due_us == INT64_MAX) {
@@ -157,5 +95,5 @@ static void set_alarm(tk_loop *loop) {
 void tk_loop_turn(tk_loop *loop, bool block) {
   if (block) set_alarm(loop);
   uv_run(&loop->uv, block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-  tk_loop_fire(loop);
+  if (loop->timers.count) tk_timers_fire(&loop->timers, tk_monotonic_us());
 }

@@ -7,6 +7,7 @@ struct tk_driven {
   tk_worker_code code;
   tk_worker_settings settings;
   tk_work_stop stop;
+  tk_timers timers;              /* by the clock that is moved; the loop's go by real time */
 };
 
 /* Nothing to stop but what the driver itself ends. */
@@ -36,9 +37,9 @@ int tk_driven_open(lua_State *L, tk_engine *engine, const tk_worker_code *code, 
   d->worker.stop = &d->stop;
   d->worker.request_stop = ignore_stop;
   d->worker.clock = clock;
+  d->worker.timers = &d->timers;
   int result = tk_worker_open(&d->worker, err);
   if (!result) {
-    tk_loop_use_clock(d->worker.loop, clock);
     result = tk_worker_attach(&d->worker, err);
     if (result) tk_worker_close(&d->worker);
   }
@@ -55,7 +56,7 @@ void tk_driven_serve(tk_driven *d, const char *const *queues, size_t queue_count
 
 size_t tk_driven_runnable(tk_driven *d) {
   size_t count = 0;
-  tk_loop_fire(d->worker.loop);
+  tk_timers_fire(&d->timers, tk_worker_now_us(&d->worker));
   tk_worker_take_messages(&d->worker);
   for (const tk_fiber *fiber = d->worker.woken; fiber; fiber = fiber->next) count++;
   for (const tk_message *run = (tk_message *)d->worker.runs; run; run = run->next) count++;
@@ -111,17 +112,30 @@ bool tk_driven_flush(tk_driven *d) {
   return any;
 }
 
+/* Neither asleep nor waiting for the engine: for the network, for a program. */
+static bool waits_outside(const tk_fiber *fiber) {
+  return fiber->place == TK_FIBER_PARKED && !fiber->timer.place && !fiber->wants_log && !fiber->request;
+}
+
+bool tk_driven_wait(tk_driven *d) {
+  size_t at = 0;
+  while (at < d->worker.fiber_count && !waits_outside(d->worker.fibers[at])) at++;
+  if (at == d->worker.fiber_count) return false;
+  tk_loop_turn(d->worker.loop, true);
+  return true;
+}
+
 int tk_driven_settle(tk_driven *d, lua_State *L, tk_err *err) {
   tk_worker *w = &d->worker, *outer = step_in(d, L);
   tk_engine_nudge(w->engine);
   for (;;) {
-    tk_loop_fire(w->loop);
+    tk_timers_fire(&d->timers, tk_worker_now_us(w));
     tk_worker_take_messages(w);
     if (!tk_worker_resume_next(w) && !tk_worker_start_next(w)) {
       tk_worker_flush(w);
       tk_engine_step(w->engine);
       tk_worker_take_messages(w);
-      if (!w->woken && !w->runs) break;
+      if (!w->woken && !w->runs && !tk_driven_wait(d)) break;
     }
   }
   tk_worker_set_current(outer);
@@ -131,7 +145,7 @@ int tk_driven_settle(tk_driven *d, lua_State *L, tk_err *err) {
 /* ---- What it waits for ---- */
 
 int64_t tk_driven_next_us(const tk_driven *d, bool limits) {
-  if (limits) return tk_loop_next_us(d->worker.loop);
+  if (limits) return tk_timers_next_us(&d->timers);
   int64_t next_us = INT64_MAX;
   for (size_t i = 0; i < d->worker.fiber_count; i++) {
     const tk_fiber *fiber = d->worker.fibers[i];
@@ -149,6 +163,7 @@ void tk_driven_close(tk_driven *d, lua_State *L) {
   tk_worker_leave(&d->worker);
   tk_worker_close(&d->worker);
   tk_worker_set_current(outer);
+  tk_timers_free(&d->timers);
   tk_free(d);
 }
 
@@ -160,8 +175,9 @@ void tk_driven_drop(tk_driven *d, lua_State *L, bool crashed) {
   if (!crashed) tk_engine_detach(w->engine, w->handle);
   for (size_t i = 0; i < w->fiber_count; i++) {
     tk_fiber *fiber = w->fibers[i];
-    tk_loop_unset(w->loop, &fiber->timer);
-    tk_loop_unset(w->loop, &fiber->limit_timer);
+    if (fiber->place == TK_FIBER_PARKED && fiber->cancel) fiber->cancel(fiber);
+    tk_timers_unset(&d->timers, &fiber->timer);
+    tk_timers_unset(&d->timers, &fiber->limit_timer);
     if (fiber->place == TK_FIBER_WOKEN) tk_request_free(fiber->request);
     if (fiber->run) tk_message_free(&fiber->run->message);
   }
@@ -171,5 +187,6 @@ void tk_driven_drop(tk_driven *d, lua_State *L, bool crashed) {
   }
   tk_request_free(w->batch);
   tk_worker_close(w);
+  tk_timers_free(&d->timers);
   tk_free(d);
 }

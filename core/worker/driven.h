@@ -19,6 +19,8 @@ const tk_run_message *tk_driven_peek(const tk_driven *driven, size_t at);   /* w
 void tk_driven_run(tk_driven *driven, lua_State *L, size_t at);
 /* Hands the engine what was posted so far; its next turn takes it. False: there was nothing. */
 bool tk_driven_flush(tk_driven *driven);
+/* Where steps wait for the network or a program: until one of them has moved, in real time. False: none does. */
+bool tk_driven_wait(tk_driven *driven);
 /* All of it until nothing can move before the clock does: 0, or the store's failure. */
 int tk_driven_settle(tk_driven *driven, lua_State *L, tk_err *err);
 /* When the first step that sleeps goes on; `limits`: or is over its time. INT64_MAX: none. */

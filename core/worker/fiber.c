@@ -251,7 +251,7 @@ static void finish_end(tk_fiber *fiber);
 static void park(tk_fiber *fiber) {
   int64_t limit_us = own_limit(fiber);
   fiber->place = TK_FIBER_PARKED;
-  if (limit_us != INT64_MAX) tk_loop_set(fiber->worker->loop, &fiber->limit_timer, limit_us);
+  if (limit_us != INT64_MAX) tk_timers_set(fiber->worker->timers, &fiber->limit_timer, limit_us);
 }
 
 /* After lua_resume: parked, done, or to be ended. */
@@ -357,8 +357,8 @@ static void finish_end(tk_fiber *fiber) {
 void tk_fiber_end_now(tk_fiber *fiber, tk_fiber_end end) {
   if (fiber->cancel) fiber->cancel(fiber);
   fiber->cancel = NULL;
-  tk_loop_unset(fiber->worker->loop, &fiber->timer);
-  tk_loop_unset(fiber->worker->loop, &fiber->limit_timer);
+  tk_timers_unset(fiber->worker->timers, &fiber->timer);
+  tk_timers_unset(fiber->worker->timers, &fiber->limit_timer);
   if (!fiber->ended || end > TK_END_HEARTBEAT) fiber->ended = (uint8_t)end;
   finish_end(fiber);
 }
@@ -402,8 +402,8 @@ int tk_fiber_park(lua_State *L, tk_fiber *fiber, lua_KContext context, lua_KFunc
 void tk_fiber_wake(tk_fiber *fiber) {
   tk_worker *worker = fiber->worker;
   if (fiber->place != TK_FIBER_PARKED) return;
-  tk_loop_unset(worker->loop, &fiber->timer);
-  tk_loop_unset(worker->loop, &fiber->limit_timer);
+  tk_timers_unset(worker->timers, &fiber->timer);
+  tk_timers_unset(worker->timers, &fiber->limit_timer);
   if (fiber->wants_log) tk_fiber_cancel_log(fiber);
   fiber->cancel = NULL;
   fiber->place = TK_FIBER_WOKEN;
@@ -415,10 +415,10 @@ void tk_fiber_wake(tk_fiber *fiber) {
 
 void tk_fiber_sleep(tk_fiber *fiber, int64_t duration_us) {
   int64_t now_us = tk_worker_now_us(fiber->worker);
-  tk_loop_set(fiber->worker->loop, &fiber->timer, duration_us > INT64_MAX - now_us ? INT64_MAX - 1 : now_us + duration_us);
+  tk_timers_set(fiber->worker->timers, &fiber->timer, duration_us > INT64_MAX - now_us ? INT64_MAX - 1 : now_us + duration_us);
 }
 
-void tk_fiber_cancel_sleep(tk_fiber *fiber) { tk_loop_unset(fiber->worker->loop, &fiber->timer); }
+void tk_fiber_cancel_sleep(tk_fiber *fiber) { tk_timers_unset(fiber->worker->timers, &fiber->timer); }
 
 void tk_fiber_request(tk_fiber *fiber, tk_engine *engine, tk_request *request) {
   tk_worker *worker = fiber->worker;
@@ -440,7 +440,7 @@ void tk_fiber_wait_log(tk_fiber *fiber, int64_t timeout_us) {
 }
 
 void tk_fiber_cancel_log(tk_fiber *fiber) {
-  tk_loop_unset(fiber->worker->loop, &fiber->timer);
+  tk_timers_unset(fiber->worker->timers, &fiber->timer);
   fiber->wants_log = false;
   fiber->worker->log_waiting--;
 }

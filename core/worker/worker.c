@@ -399,6 +399,7 @@ int tk_worker_open(tk_worker *worker, tk_err *err) {
   worker->watch.lost = on_lost;
   int code = tk_loop_open(on_messages, worker, &worker->loop, err);
   if (code) return code;
+  if (!worker->timers) worker->timers = tk_loop_timers(worker->loop);
   worker->port = tk_port_new(wake_loop, worker);
   code = tk_watch_add(&worker->watch, tk_fiber_expired, err);
   if (code) {

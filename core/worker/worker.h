@@ -64,6 +64,7 @@ struct tk_worker {
   tk_worker_handle *handle;          /* NULL: not attached */
   tk_port *port;
   tk_loop *loop;
+  tk_timers *timers;                 /* of fibers: the loop's, or those that go by `clock` */
   tk_http *http[2];                  /* plain and guarded; NULL until a step needs it */
   tk_watch watch;
   _Atomic(tk_fiber *) running;       /* the one that runs Lua now */

@@ -67,6 +67,16 @@ function testing.calls(handler, step)
   return the_app("calls").doubles:list(handler, step, 2)
 end
 
+--- As app:http, of the app opened last.
+function testing.http(answers)
+  the_app("http"):http(answers)
+end
+
+--- As app:requests, of the app opened last.
+function testing.requests()
+  return the_app("requests"):requests()
+end
+
 -- Calls what opens apps of its own: afterwards the one opened last is again what it was.
 local function aside(fn, ...)
   local outer, engine = current, core.current_engine()

@@ -9,6 +9,7 @@ local definitions = require "tasker.definitions"
 local doubles = require "tasker.testing.doubles"
 local errors = require "tasker.errors"
 local loader = require "tasker.loader"
+local network = require "tasker.testing.network"
 local registry = require "tasker.registry"
 local step = require "tasker.step"
 local subscriptions = require "tasker.subscriptions"
@@ -45,7 +46,8 @@ function app.open(options)
   end
   subscriptions.opened(engine)
   local self = client.adopt(engine, App)
-  self.doubles, self.queues, self.drive = doubles.new(), { default = true }, options.drive or by_hand.drive
+  self.doubles, self.network, self.queues = doubles.new(), network.new(), { default = true }
+  self.drive = options.drive or by_hand.drive
   step.intercept(engine, options.wrap or function(plan) return self.doubles:wrap(plan) end)
   return self
 end
@@ -394,12 +396,14 @@ function App:close()
     self.driver = nil
   end
   self.doubles:clear()
+  self.network:clear()
   return client.App.close(self)
 end
 
 --- Another app takes its place: its doubles end. It can still be used.
 function App:retire()
   self.doubles:clear()
+  self.network:clear()
   -- A driver keeps its app from being collected.
   if self.driver and self.driver:active() == 0 then
     self.driver:close()
@@ -425,6 +429,20 @@ end
 -- @return err `invalid`
 function App:fail(handler, name, options)
   return self.doubles:fail(handler, name, options, 2)
+end
+
+--- Answers in the place of the network; from now on a request without one fails with code `blocked`.
+-- @tab answers by "METHOD address" (`*` in an address stands for anything, as a method for any; without `?` in it the query does
+-- not matter): `{status, headers, body | json}`, `{error = "timeout"}`, a function of the request, or a list of such, one for
+-- each request and the last for all that follow
+function App:http(answers)
+  self.network:add(answers)
+end
+
+--- Requests that were answered or refused in the place of the network, oldest first.
+-- @treturn {table,...} `{method, url, headers, body, json}`
+function App:requests()
+  return table.move(self.network.requests, 1, #self.network.requests, 1, {})
 end
 
 --- What a step's code was called with and what came of it, oldest first.

@@ -112,7 +112,15 @@ local function all_turn(self)
     turn(self, at, true)
     while turn(self, at, false) do end
   end
-  return self.client:last_seq() ~= seq or self.born ~= born or #can_run(self) > 0
+  if self.client:last_seq() ~= seq or self.born ~= born or #can_run(self) > 0 then
+    return true
+  end
+  for _, one in ipairs(self.list) do
+    if one.driver:wait() then
+      return true
+    end
+  end
+  return false
 end
 
 local function step_name(self, move)
