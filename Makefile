@@ -118,6 +118,7 @@ demo: ## install what is missing, build, run a real workflow, show its result
 
 test: ## install what is missing, build, run every test
 	@tools/setup.sh build test
+	@tools/peers
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests:

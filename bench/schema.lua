@@ -1,5 +1,5 @@
 -- JSON Schema on three schemas of different size, from the JSON text to the verdict (what the engine does with results and a worker
--- with a request); beside ajv after JSON.parse where node finds it (NODE_PATH, or `npm install ajv@8.17.1` in the working directory).
+-- with a request); beside ajv after JSON.parse where node finds it (tools/peers installs it, or NODE_PATH).
 -- usage: tasker-lua bench/schema.lua [--quick]
 package.path = arg[0]:match "^(.*/)" .. "?.lua;" .. package.path
 local tasker = require "tasker"
@@ -75,7 +75,7 @@ local function ajv(schema, text, runs)
   local file = assert(io.open(script, "wb"))
   file:write(input)
   file:close()
-  local pipe = assert(io.popen(("NODE_PATH=${NODE_PATH:-$PWD/node_modules} node %s %s %d 2>/dev/null"):format(script,
+  local pipe = assert(io.popen(("NODE_PATH=${NODE_PATH:-$PWD/spec/peers/node_modules} node %s %s %d 2>/dev/null"):format(script,
     quote(json.encode(schema)), runs)))
   local parsed, alone = pipe:read("n", "n")
   pipe:close()

@@ -116,7 +116,9 @@ local function check_file(path)
 end
 
 local roots = "core lua handlers examples spec bench tools Makefile README.md CHANGELOG.md docs"
-local list = assert(io.popen("find " .. roots .. " -type f 2>/dev/null | grep -v -e '/data/' -e '\\.bin$' | sort"))
+-- What is data, generated or others' is not ours to tidy.
+local OTHERS = [[-e /data/ -e /node_modules/ -e '/package-lock.json$' -e '\.bin$']]
+local list = assert(io.popen("find " .. roots .. " -type f 2>/dev/null | grep -v " .. OTHERS .. " | sort"))
 for path in list:lines() do
   if path:match("%.[chS]$") or path:match("%.lua$") or path:match("%.md$") or path:match("%.sh$") then
     check_file(path)

@@ -7,6 +7,17 @@ local peer = {}
 --- Whether Node is there to run them.
 peer.has_node = harness.process.run({ "sh", "-c", "command -v node" }).status == 0
 
+--- Whether a package that `tools/peers` installs is there.
+-- @string name
+-- @treturn bool
+function peer.has(name)
+  local file = peer.has_node and io.open("spec/peers/node_modules/" .. name .. "/package.json")
+  if file then
+    file:close()
+  end
+  return file ~= nil and file ~= false
+end
+
 --- Starts `spec/peers/NAME.mjs`; `harness.clean` ends it.
 -- @string name
 -- @param ... its arguments
