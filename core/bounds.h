@@ -22,12 +22,17 @@
 #define TK_LIMIT_APPROVERS 1000                 /* of one approval, escalations included */
 #define TK_LIMIT_APPROVAL (512 * 1024)          /* all comments and forms of one approval: they become its results */
 #define TK_LIMIT_DEPTH 100                    /* children of children: a handler that starts itself must end */
+#define TK_LIMIT_SCHEDULE_NAME 129            /* namespace/name */
+#define TK_LIMIT_SCHEDULE_OPEN 1000           /* open tasks that a schedule knows by number; more are only counted */
+#define TK_LIMIT_SCHEDULE_BUFFER 1000         /* occurrences that wait for a task to end; more are skipped */
+#define TK_LIMIT_SCHEDULE_BACKFILLS 16        /* under way for one schedule */
 #define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */
 
 /* Ours. */
 #define TK_CHUNK_STEPS 32                     /* steps in one stored record: a small task is one record, a big one is touched by pieces */
 #define TK_MAP_PAGE 64                        /* elements of a map's list in one payload: a worker reads one to get an element */
 #define TK_TURN_EVENTS 1024                   /* events one turn takes: bounds the time others wait for the write lock */
+#define TK_SCHEDULE_OCCURRENCES 64            /* one event makes tasks of at most so many; the rest is for later turns */
 #define TK_SWEEP_STEPS 256                    /* steps one event may change; the rest is a cursor for later turns */
 #define TK_CONCURRENCY_DEFAULT 512
 #define TK_CONCURRENCY_MAX 100000

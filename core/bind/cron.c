@@ -62,8 +62,21 @@ static int rrule_next(lua_State *L) {
   return push_next(L, &recurrence);
 }
 
+/* zone_offset(zone, time): seconds that local time is ahead of UTC */
+static int zone_offset(lua_State *L) {
+  tk_slice bytes;
+  tk_zone zone;
+  tk_err err;
+  int code = tk_tzfile_read(arg_slice(L, 1), &bytes, &err);
+  int64_t at_us = arg_us(L, 2);
+  if (!code) code = tk_zone_decode(bytes, &zone, &err);
+  if (code) return tk_return_error(L, &err);
+  lua_pushinteger(L, tk_zone_span_at(&zone, at_us / 1000000).offset);
+  return 1;
+}
+
 int tk_bind_cron(lua_State *L) {
-  static const luaL_Reg functions[] = {{"cron_next", cron_next}, {"rrule_next", rrule_next}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"cron_next", cron_next}, {"rrule_next", rrule_next}, {"zone_offset", zone_offset}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -270,6 +270,7 @@ void tk_bind_engine(lua_State *L) {
     luaL_setfuncs(L, tk_approve_methods, 0);
     luaL_setfuncs(L, tk_wait_methods, 0);
     luaL_setfuncs(L, tk_work_methods, 0);
+    luaL_setfuncs(L, tk_schedule_methods, 0);
     lua_setfield(L, -2, "__index");
   }
   lua_pop(L, 1);

@@ -61,6 +61,7 @@ extern const luaL_Reg tk_read_methods[];
 extern const luaL_Reg tk_approve_methods[];
 extern const luaL_Reg tk_wait_methods[];
 extern const luaL_Reg tk_work_methods[];
+extern const luaL_Reg tk_schedule_methods[];
 /* Ends what wait_log holds. */
 void tk_log_waiter_free(tk_handle *handle);
 

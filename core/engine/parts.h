@@ -150,6 +150,10 @@ static inline void tk_children_look(tk_engine *engine, tk_task *task) {
 int tk_children_check(tk_engine *engine, const tk_task *task, const tk_event *event, tk_err *err);
 /* Makes the child that a SPAWN asks for, unless nobody waits for it any more. */
 void tk_children_spawn(tk_engine *engine, tk_decide *d, tk_task *parent, const tk_event *event);
+/* schedules.c */
+void tk_schedules_take(tk_engine *engine, tk_decide *d, const tk_load *load);   /* due timers and inbox events of schedules */
+int tk_schedules_request(tk_engine *engine, tk_decide *d, const tk_event *event, struct tk_answer *answer, tk_err *err);
+int64_t tk_schedules_due_us(tk_engine *engine, uint64_t no);                     /* in this turn; 0: none */
 
 /* workers.c */
 size_t tk_workers_free(const tk_engine *engine);

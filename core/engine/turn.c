@@ -44,6 +44,7 @@ static void make_plan(turn *t, tk_plan *plan) {
   *plan = (tk_plan){.now_us = t->d.now_us, .process = e->process.number, .events = t->events, .event_count = t->event_count};
   plan->timers = TK_TURN_EVENTS;
   if (!e->workers) return;
+  plan->due = true;
   tk_workers_lanes(e, plan);
   plan->candidates = slots;
 }
@@ -205,6 +206,7 @@ static int find_target(turn *t, tk_event *event, tk_err *err) {
 static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *err) {
   tk_event *event = &r->events[at];
   if (event->type == TK_EV_SUBMIT) return submit_one(t, r, at, t->load.identities[flat], err);
+  if (tk_event_of_schedule(event)) return tk_schedules_request(t->e, &t->d, event, &r->answers[at], err);
   tk_task *task = t->load.tasks[flat];
   if (!task) return no_task(event, err);
   r->answers[at].id = task->id;
@@ -242,10 +244,18 @@ static void decide_loaded(turn *t) {
     if (t->load.events[i].type == TK_EV_SPAWN) tk_children_spawn(t->e, &t->d, task, &t->load.events[i]);
     else tk_decide_event(&t->d, task, &t->load.events[i], NULL, NULL);
   }
+  tk_schedules_take(t->e, &t->d, &t->load);
   for (size_t i = 0; i < t->load.notice_count; i++) tk_workers_interrupt(t->e, &t->load.notices[i]);
 }
 
 /* ---- Commit ---- */
+
+/* When what the timer is of says that it is due. */
+static int64_t timer_due_us(tk_engine *e, const tk_timer *timer) {
+  if (timer->kind == TK_TIMER_SCHEDULE) return tk_schedules_due_us(e, timer->task_no);
+  tk_task *task = tk_store_task(e->store, timer->task_no, NULL);
+  return timer->step == TK_NO_STEP ? task->due_us : tk_task_step(task, timer->step)->due_us;
+}
 
 /* An entry made in this turn may have been overtaken by a later event of the same turn. */
 static void drop_stale(turn *t) {
@@ -259,10 +269,7 @@ static void drop_stale(turn *t) {
   c->ready.count = kept;
   kept = 0;
   for (size_t i = 0; i < c->timers.count; i++) {
-    const tk_timer *timer = &c->timers.items[i];
-    tk_task *task = tk_store_task(t->e->store, timer->task_no, NULL);
-    int64_t due_us = timer->step == TK_NO_STEP ? task->due_us : tk_task_step(task, timer->step)->due_us;
-    if (due_us == timer->due_us) c->timers.items[kept++] = c->timers.items[i];
+    if (timer_due_us(t->e, &c->timers.items[i]) == c->timers.items[i].due_us) c->timers.items[kept++] = c->timers.items[i];
   }
   c->timers.count = kept;
   kept = 0;
@@ -275,7 +282,8 @@ static void drop_stale(turn *t) {
 
 static bool writes_anything(const turn *t) {
   const tk_changes *c = &t->changes;
-  return c->dirty.count || c->unready.count || c->annotations.count || c->identities.count || t->load.event_count || t->load.notice_count;
+  return c->dirty.count || c->schedules.count || c->unready.count || c->annotations.count || c->identities.count ||
+         t->load.event_count || t->load.schedule_event_count || t->load.notice_count;
 }
 
 static int commit(turn *t, uint32_t process, const uint64_t *batches, size_t batch_count, tk_err *err) {
@@ -305,7 +313,7 @@ static int commit_turn(turn *t, tk_err *err) {
 
 static void wake_peers(const turn *t) {
   const tk_changes *c = &t->changes;
-  uint32_t reasons = c->dirty.count ? TK_WAKE_LOG : 0;
+  uint32_t reasons = c->dirty.count || c->schedules.count ? TK_WAKE_LOG : 0;
   if (c->ready.count || c->inbox.count || c->notices.count || c->timers.count) reasons |= TK_WAKE_WORK;
   if (reasons) tk_presence_wake(t->e->presence, reasons);
 }
@@ -317,7 +325,7 @@ static void perform(turn *t) {
     tk_engine_reply(t->requests);
     t->requests = next;
   }
-  if (t->changes.dirty.count) tk_followers_ring(t->e);
+  if (t->changes.dirty.count || t->changes.schedules.count) tk_followers_ring(t->e);
   wake_peers(t);
 }
 
@@ -465,6 +473,7 @@ bool tk_engine_recover(tk_engine *e, uint32_t process) {
     if (code) goto failed;
     begin_turn(&t, e);
     plan.now_us = t.d.now_us;
+    plan.due = e->workers != NULL;
     code = load(&t, &plan, &err);
     if (!code) code = tk_store_claims_of(e->store, &e->arena, process, TK_TURN_EVENTS, &events, &count, &batches, &batch_count, &err);
     if (!code) code = give_back(&t, process, events, count, &err);

@@ -56,6 +56,15 @@ int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *
 /* An id by text: whole, or a unique beginning or end of 6 or more characters, or "@last". not_found; invalid when ambiguous. */
 int tk_view_find_id(tk_engine *engine, tk_slice text, tk_id *out, tk_err *err);
 
+/* One schedule as a JSON object; all of them as an array, by name behind `after` (empty: from the first), at most `limit` (0: all). */
+int tk_view_schedule(tk_engine *engine, tk_slice name, tk_buf *out, tk_err *err);
+int tk_view_schedules(tk_engine *engine, tk_slice after, size_t limit, tk_buf *out, tk_err *err);
+/* Planned times of a schedule after `after_us`, until visit returns false: those to come (of these at most what its `count` leaves), or
+ * with backwards those of a backfill. */
+#define TK_VIEW_FROM_NOW INT64_MIN   /* what is due already first */
+int tk_view_schedule_times(tk_engine *engine, tk_slice name, int64_t after_us, bool backwards, bool (*visit)(void *context, int64_t at_us),
+                           void *context, tk_err *err);
+
 /* For a running step, lazily: the context; the results (error, inputs, progress) of a step by index. JSON text into out;
  * *present false: null. */
 int tk_view_context(tk_engine *engine, uint64_t task_no, tk_buf *out, tk_err *err);

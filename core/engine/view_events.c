@@ -84,9 +84,10 @@ static bool visit_event(void *context, const tk_log_event *event) {
     walk->last = event->seq;
     return true;
   }
-  const seen_task *seen = task_of(walk, event->task_no);
+  bool of_task = !tk_log_of_schedule(event->kind);
+  const seen_task *seen = of_task ? task_of(walk, event->task_no) : NULL;
   const tk_graph *graph = seen ? graph_of(walk, seen, event) : NULL;
-  if (!graph) return false;
+  if (!graph && of_task) return false;
   tk_json_object(w);
   tk_json_key(w, "seq");
   tk_json_put_int(w, (int64_t)event->seq);
@@ -95,9 +96,10 @@ static bool visit_event(void *context, const tk_log_event *event) {
   tk_json_key(w, "event");
   tk_json_put_cstr(w, tk_log_kind_name(event->kind));
   tk_json_key(w, "task_id");
-  tk_reading_put_id(w, &seen->id);
+  if (seen) tk_reading_put_id(w, &seen->id);
+  else tk_json_put_null(w);
   tk_json_key(w, "step");
-  if (event->step == TK_NO_STEP) tk_json_put_null(w);
+  if (!graph || event->step == TK_NO_STEP) tk_json_put_null(w);
   else if (event->step < graph->step_count) tk_json_put_str(w, graph->steps[event->step].name);
   else put_instance(walk, event);
   tk_json_key(w, "attempt");

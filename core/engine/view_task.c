@@ -187,12 +187,22 @@ static void put_heading(tk_json_writer *w, const tk_task *task, const tk_task_in
   tk_json_put_cstr(w, tk_task_status_name(task->status));
 }
 
+/* Of a task that a schedule made; others have none of it. */
+static void put_schedule(tk_json_writer *w, const tk_task_info *info) {
+  put_str(w, "schedule", info->schedule);
+  put_time(w, "scheduled_at", info->scheduled_us);
+  put_time(w, "previous_scheduled_at", info->previous_us);
+  tk_json_key(w, "late_by");
+  tk_json_put_double(w, (double)info->late_us / 1e6);
+}
+
 static void put_times(tk_json_writer *w, const tk_task *task, const tk_task_info *info) {
   put_time(w, "requested_at", info->requested_at_us);
   put_time(w, "created_at", task->created_at_us);
   put_time(w, "started_at", task->started_at_us);
   put_time(w, "completed_at", task->completed_at_us);
   put_time(w, "run_at", info->run_at_us);
+  if (info->schedule.size) put_schedule(w, info);
 }
 
 int tk_reading_put_task(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_task_info *info, bool whole, int instances,
@@ -229,7 +239,8 @@ int tk_reading_put_info(tk_reading *reading, tk_json_writer *w, tk_task *task, c
   put_time(w, "requested_at", info->requested_at_us);
   put_time(w, "created_at", task->created_at_us);
   put_time(w, "run_at", info->run_at_us);
-  put_time(w, "scheduled_at", info->run_at_us);
+  if (info->schedule.size) put_schedule(w, info);
+  else put_time(w, "scheduled_at", info->run_at_us);
   tk_json_object_end(w);
   return code;
 }

@@ -15,6 +15,10 @@ static const char *const log_names[TK_LOG_KIND_COUNT] = {
     [TK_LOG_STEP_APPROVAL_DECIDED] = "step.approval_decided",
     [TK_LOG_STEP_APPROVAL_ESCALATED] = "step.approval_escalated",
     [TK_LOG_TASK_MIGRATED] = "task.migrated",
+    [TK_LOG_SCHEDULE_CREATED] = "schedule.created", [TK_LOG_SCHEDULE_UPDATED] = "schedule.updated",
+    [TK_LOG_SCHEDULE_PAUSED] = "schedule.paused",   [TK_LOG_SCHEDULE_RESUMED] = "schedule.resumed",
+    [TK_LOG_SCHEDULE_DELETED] = "schedule.deleted", [TK_LOG_SCHEDULE_SKIPPED] = "schedule.skipped",
+    [TK_LOG_SCHEDULE_BACKFILLED] = "schedule.backfilled",
 };
 
 const char *tk_log_kind_name(uint8_t kind) { return kind < TK_LOG_KIND_COUNT ? log_names[kind] : NULL; }

@@ -10,8 +10,12 @@ typedef enum tk_log_kind {        /* stored: never renumber; names in tk_log_kin
   TK_LOG_STEP_CANCELLED, TK_LOG_STEP_RESOLVED, TK_LOG_STEP_LOGGED, TK_LOG_TASK_ANNOTATED, TK_LOG_STEP_RELEASED, TK_LOG_TASK_SIGNALLED,
   TK_LOG_STEP_APPROVAL_DECIDED, TK_LOG_STEP_APPROVAL_ESCALATED,
   TK_LOG_TASK_MIGRATED,
+  TK_LOG_SCHEDULE_CREATED, TK_LOG_SCHEDULE_UPDATED, TK_LOG_SCHEDULE_PAUSED, TK_LOG_SCHEDULE_RESUMED, TK_LOG_SCHEDULE_DELETED,
+  TK_LOG_SCHEDULE_SKIPPED, TK_LOG_SCHEDULE_BACKFILLED,
   TK_LOG_KIND_COUNT
 } tk_log_kind;
+/* Of a schedule, and so of no task. */
+static inline bool tk_log_of_schedule(uint8_t kind) { return kind >= TK_LOG_SCHEDULE_CREATED && kind <= TK_LOG_SCHEDULE_BACKFILLED; }
 const char *tk_log_kind_name(uint8_t kind);   /* "step.completed"; NULL out of range */
 
 /* One event of the log. Its seq is allotted by the store at apply. */
@@ -46,6 +50,7 @@ typedef struct tk_signal_change { uint64_t task_no; tk_signal signal; bool taken
 typedef struct tk_approval_change { uint64_t task_no; uint32_t step; const struct tk_approval *row; } tk_approval_change;
 typedef struct tk_context_change { uint64_t task_no; tk_slice context; } tk_context_change;
 typedef struct tk_chunk_key { uint64_t task_no; uint32_t index; } tk_chunk_key;
+struct tk_schedule;
 typedef struct tk_new_task { tk_task *task; const tk_submission *submission; tk_id id; } tk_new_task;
 typedef struct tk_identity_row {
   uint8_t hash[32];
@@ -77,6 +82,7 @@ typedef struct tk_changes {
   TK_LIST(tk_identity_row *) identities;
   TK_LIST(tk_context_change) contexts;
   TK_LIST(tk_chunk_key) unchunks; /* chunks behind the last step of a task that was migrated */
+  TK_LIST(struct tk_schedule *) schedules;   /* changed ones, each once; in order: one may be deleted and made anew */
   int64_t tasks_delta[TK_TASK_STATUS_COUNT], steps_delta[TK_STEP_STATUS_COUNT];   /* counters by status */
 } tk_changes;
 

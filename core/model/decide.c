@@ -29,6 +29,14 @@ int tk_decide_check_submission(const tk_submission *submission, tk_err *err) {
   return TK_OK;
 }
 
+/* Names of schedules need no escapes. */
+static tk_slice created_data(tk_decide *d, const tk_task_info *info) {
+  char at[32];
+  if (!info->schedule.size) return tk_slice_of(NULL, 0);
+  tk_time_format(info->scheduled_us, at);
+  return tk_part_text(d, "{\"schedule\":\"%.*s\",\"scheduled_at\":\"%s\"}", (int)info->schedule.size, info->schedule.data, at);
+}
+
 int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submission, tk_err *err) {
   const tk_graph *graph = submission->graph;
   int code = tk_decide_check_submission(submission, err);
@@ -37,6 +45,7 @@ int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submissio
   task->graph = graph;
   task->priority = submission->priority;
   task->attempt = 1;
+  task->schedule = submission->schedule;
   task->open = graph->step_count;
   task->created_at_us = d->now_us;
   task->created = task->dirty = true;
@@ -52,7 +61,7 @@ int tk_decide_submit(tk_decide *d, tk_task *task, const tk_submission *submissio
     tk_task_step(task, submission->bypass[i])->flags |= TK_STEP_F_BYPASS;
     task->chunks[submission->bypass[i] / TK_CHUNK_STEPS]->dirty = true;
   }
-  tk_part_log(d, task, TK_LOG_TASK_CREATED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
+  tk_part_log(d, task, TK_LOG_TASK_CREATED, TK_NO_STEP, 0, 0, created_data(d, &submission->info));
   if (submission->info.run_at_us > d->now_us) {
     tk_part_set_task_timer(d, task, submission->info.run_at_us, TK_TIMER_RUN_AT);
     return TK_OK;

@@ -3,7 +3,7 @@
  * function runs under the engine, in the simulation and in tests. */
 #ifndef TK_MODEL_DECIDE_H
 #define TK_MODEL_DECIDE_H
-#include "model/changes.h"
+#include "model/schedule.h"
 
 typedef struct tk_decide {
   tk_changes *changes;
@@ -35,5 +35,15 @@ typedef enum tk_claim_result { TK_CLAIM_RUN, TK_CLAIM_RUN_MORE, TK_CLAIM_ASK, TK
  * max_parallel, no longer ready): it is then held or dropped. `indexed`: the entry is in the index and must be taken out. The
  * entry of a map starts its next element: ready->step is changed to that, and with TK_CLAIM_RUN_MORE the entry stays. */
 tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed);
+
+/* Applies `event` to a schedule: the occurrences that become tasks now are added to `fires`, and are counted as open already. A PUT
+ * of a new one gets a zeroed schedule with its number. The recurrence is that of the spec, for a PUT of the new one. 0, or
+ * TK_E_CONFLICT, TK_E_INVALID, TK_E_REFUSED (nothing was changed). */
+int tk_decide_schedule(tk_decide *d, tk_schedule *schedule, const tk_event *event, const tk_recurrence *recurrence, tk_fires *fires,
+                       tk_err *err);
+/* The context of an occurrence that was asked for is there: it becomes a task. */
+void tk_decide_schedule_answered(tk_decide *d, tk_schedule *schedule, const tk_fire *occurrence, tk_fires *fires);
+/* An occurrence does not become a task after all. */
+void tk_decide_schedule_skip(tk_decide *d, tk_schedule *schedule, int64_t scheduled_us, const char *reason);
 
 #endif

@@ -76,10 +76,20 @@ void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t statu
   tk_part_touch(d, task, index);
 }
 
+static void tell_schedule(tk_decide *d, const tk_task *task, uint8_t status) {
+  tk_event event = {.type = tk_task_final(status) ? TK_EV_SCHEDULE_ENDED : TK_EV_SCHEDULE_REOPENED,
+                    .task_no = task->schedule,
+                    .step = TK_NO_STEP,
+                    .child = task->no,
+                    .cursor = status};
+  tk_list_push(d->changes->arena, &d->changes->inbox, event);
+}
+
 void tk_part_set_task(tk_decide *d, tk_task *task, uint8_t status) {
   TK_ASSERT(tk_task_may(task->status, status));
   d->changes->tasks_delta[task->status]--;
   d->changes->tasks_delta[status]++;
+  if (task->schedule && tk_task_final(task->status) != tk_task_final(status)) tell_schedule(d, task, status);
   task->status = status;
   task->completed_at_us = tk_task_final(status) ? d->now_us : 0;
   tk_part_dirty(d, task);

@@ -41,6 +41,16 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_CHILD_ENDED, /* to the parent: child, cursor: its status. load fills data (results JSON, or empty
                                                    when too large) and failure (error JSON) */
                              TK_EV_CHILD_RETRY, /* to the child: its parent's step waits again, in `attempt` */
+                             /* To schedules: task_no is the schedule's number, or 0 and `name` its name. */
+                             TK_EV_SCHEDULE_PUT,    /* schedule; cursor: TK_SCHEDULE_PUT_* */
+                             TK_EV_SCHEDULE_PAUSE,
+                             TK_EV_SCHEDULE_RESUME,
+                             TK_EV_SCHEDULE_TRIGGER,  /* data: the context, or empty */
+                             TK_EV_SCHEDULE_BACKFILL, /* occurrences in [due_us, until_us) */
+                             TK_EV_SCHEDULE_DELETE,
+                             TK_EV_SCHEDULE_ENDED,    /* a task of it is final: child; cursor: its status */
+                             TK_EV_SCHEDULE_REOPENED, /* it is not any more */
+                             TK_EV_SCHEDULE_GO_ON,    /* with what was too much for one turn */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
@@ -48,7 +58,8 @@ typedef enum tk_timer_kind {      /* stored */
   TK_TIMER_NONE = 0, TK_TIMER_RUN_AT, TK_TIMER_TASK_TIMEOUT, TK_TIMER_RETRY, TK_TIMER_SNOOZE,
   TK_TIMER_SLEEP, TK_TIMER_SIGNAL,  /* a sleep ends; a signal did not come in time */
   TK_TIMER_APPROVAL,              /* the next escalation of an approval, or its deadline */
-  TK_TIMER_CHILD                  /* a child did not end in time */
+  TK_TIMER_CHILD,                 /* a child did not end in time */
+  TK_TIMER_SCHEDULE               /* an occurrence of a schedule */
 } tk_timer_kind;
 
 typedef enum tk_sweep_kind {      /* stored */
@@ -95,10 +106,16 @@ typedef struct tk_event {
   tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted
                                      and logged first; `audit` is then the data of what is logged next. CHILD_ENDED. Never in the
                                      inbox */
+  int64_t until_us;               /* SCHEDULE_BACKFILL */
   const struct tk_submission *submission;   /* SUBMIT, SPAWN */
   const struct tk_vote *vote;     /* VOTE */
-  const struct tk_migration *migration;     /* MIGRATE. None of these three in the inbox */
+  const struct tk_migration *migration;     /* MIGRATE */
+  const struct tk_schedule_spec *schedule;  /* SCHEDULE_PUT. None of these four in the inbox */
 } tk_event;
+static inline bool tk_event_of_schedule(const tk_event *event) {
+  return (event->type >= TK_EV_SCHEDULE_PUT && event->type <= TK_EV_SCHEDULE_GO_ON) ||
+         (event->type == TK_EV_TIMER && event->timer_kind == TK_TIMER_SCHEDULE);
+}
 
 typedef struct tk_rename { tk_slice from, to; } tk_rename;   /* of a step; `to` empty: it goes, with what came of it */
 /* To another definition of the same handler. */
@@ -127,6 +144,7 @@ typedef struct tk_submission {
   const uint32_t *bypass;         /* step indexes, skippable ones only (checked by the client and again by decide) */
   uint32_t bypass_count;
   tk_slice annotations;           /* records: (varint-sized name, varint-sized JSON)*; empty: none */
+  uint64_t schedule;              /* number of the schedule that makes it; 0: none */
 } tk_submission;
 
 #endif

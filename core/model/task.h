@@ -110,6 +110,7 @@ struct tk_task {
   uint64_t parent;               /* number of the task whose step waits for this one; 0: none */
   uint32_t parent_step, parent_attempt;   /* which step, and in which attempt: the fence of what this task tells it */
   uint32_t children;             /* steps that have a child */
+  uint64_t schedule;             /* number of the schedule that made it, which is told when it ends; 0: none */
   int64_t created_at_us, started_at_us, completed_at_us;
   int64_t due_us;                /* the task's own timer (run_at, later its timeout); 0: none */
   uint8_t due_kind;              /* tk_timer_kind */
@@ -191,6 +192,8 @@ typedef struct tk_task_info {
   tk_slice context;              /* a JSON object */
   uint64_t parent;               /* parent task's number; 0: none */
   int64_t requested_at_us, run_at_us;   /* run_at 0: none */
+  tk_slice schedule;             /* name of the schedule that made it; empty: none, and the next three are 0 */
+  int64_t scheduled_us, previous_us, late_us;   /* planned for; the one before it (0: none); made so much later than due */
 } tk_task_info;
 
 #endif

@@ -234,6 +234,7 @@ static void write_all(writer *w) {
   for (tk_taken *taken = w->store->taken; taken && !w->rc; taken = taken->next) del(w, taken->table, &taken->key);
   if (!w->rc) w->rc = tk_store_put_names(w->store, w->err);
   write_tasks(w);
+  if (!w->rc) w->rc = tk_store_put_schedules(w->store, w->changes, w->err);
   write_created(w);
   write_migrated(w);
   write_payloads(w);

@@ -244,6 +244,7 @@ static void check_inbox(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "an event of the inbox is damaged");
     return;
   }
+  if (tk_event_of_schedule(&event)) return;   /* what comes to a deleted schedule goes nowhere */
   tk_key no = tk_key_u64(event.task_no);
   if (!tk_check_get(c, TK_TABLE_TASKS, tk_key_slice(&no), &task))
     tk_check_say(c, "an event of the inbox is for task number %llu, which is not there", NO(event.task_no));
@@ -364,6 +365,8 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_INFO, check_info);
   walk(c, TK_TABLE_READY, tk_check_ready_entry);
   walk(c, TK_TABLE_TIMERS, tk_check_timer_entry);
+  walk(c, TK_TABLE_SCHEDULES, tk_check_schedule);
+  walk(c, TK_TABLE_SCHEDULE_NAMES, tk_check_schedule_name);
   walk(c, TK_TABLE_IDENTITY, check_identity);
   walk(c, TK_TABLE_ANNOTATIONS, check_annotation);
   walk(c, TK_TABLE_APPROVALS, check_approval);

@@ -39,5 +39,10 @@ void tk_check_task(tk_check *c, tk_slice key, tk_slice record);
 void tk_check_ready_entry(tk_check *c, tk_slice key, tk_slice record);
 void tk_check_approval(tk_check *c, const tk_approval *approval);
 void tk_check_timer_entry(tk_check *c, tk_slice key, tk_slice record);
+/* check_schedule.c */
+void tk_check_schedule(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_schedule_name(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_schedule_timer(tk_check *c, const tk_timer *timer);
+bool tk_check_has_schedule(tk_check *c, uint64_t no);
 
 #endif

@@ -303,6 +303,10 @@ void tk_check_timer_entry(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "a timer is damaged");
     return;
   }
+  if (timer.kind == TK_TIMER_SCHEDULE) {
+    tk_check_schedule_timer(c, &timer);
+    return;
+  }
   tk_task *task = pointed_task(c, &arena, timer.task_no, "a timer", &err);
   if (task && timer.step == TK_NO_STEP && task->due_us != timer.due_us)
     tk_check_say(c, "task number %llu does not know one of its timers", NO(task->no));

@@ -20,6 +20,7 @@ int tk_store_begin(tk_store *store, tk_err *err) {
   }
   if (store->tasks.capacity > MAP_KEPT) tk_map_free(&store->tasks);
   else tk_map_clear(&store->tasks);
+  tk_map_clear(&store->schedules);
   store->taken = NULL;
   store->arena = NULL;
   store->fault.code = 0;
@@ -204,8 +205,24 @@ static void take(tk_store *store, tk_table table, tk_slice key) {
   store->taken = taken;
 }
 
+static int add_schedule_event(tk_store *store, tk_load *out, const tk_event *event, tk_err *err) {
+  tk_schedule *schedule;
+  int rc = tk_store_schedule(store, event->task_no, &schedule, err);
+  if (rc || !schedule) return rc;
+  if (out->schedule_event_count == out->schedule_event_capacity) {
+    size_t capacity = out->schedule_event_capacity;
+    out->schedule_events = tk_list_grow(store->arena, out->schedule_events, sizeof *out->schedule_events, &capacity);
+    out->event_schedules =
+        tk_list_grow(store->arena, out->event_schedules, sizeof *out->event_schedules, &out->schedule_event_capacity);
+  }
+  out->event_schedules[out->schedule_event_count] = schedule;
+  out->schedule_events[out->schedule_event_count++] = *event;
+  return 0;
+}
+
 static int add_event(tk_store *store, tk_load *out, const tk_event *event, tk_err *err) {
   tk_task *task;
+  if (tk_event_of_schedule(event)) return add_schedule_event(store, out, event, err);
   int rc = find_task(store, event->task_no, &task, err);
   if (rc || !task) return rc;
   if (out->event_count == out->event_capacity) {
@@ -289,7 +306,7 @@ static int load_inbox(tk_store *store, size_t limit, tk_load *out, tk_err *err) 
 /* Timers may use half of the room and what the inbox leaves; so neither starves the other. */
 static int load_events(tk_store *store, const tk_plan *plan, tk_load *out, tk_err *err) {
   size_t timers = 0, half = (plan->timers + 1) / 2;
-  int rc = load_timers(store, plan, half, out, &timers, err);
+  int rc = plan->due ? load_timers(store, plan, half, out, &timers, err) : 0;
   return rc || !plan->timers ? rc : load_inbox(store, plan->timers - timers, out, err);
 }
 

@@ -34,6 +34,7 @@ struct tk_store {
   void *lookup_context;
   int64_t now_us;
   tk_map tasks;                   /* number -> tk_task */
+  tk_map schedules;               /* number -> tk_schedule */
   tk_taken *taken;
   tk_err fault;                   /* of a chunk that could not be read in the middle of decide; code 0: none. apply answers it */
   uint32_t fresh_names, first_fresh;   /* how many, from which number on */
@@ -73,6 +74,8 @@ int tk_store_put_names(tk_store *store, tk_err *err);
 void tk_store_settle_names(tk_store *store);
 int tk_store_renew_names(tk_store *store, tk_err *err);
 void tk_store_free_names(tk_store *store);
+/* The schedules of a turn, their log too. */
+int tk_store_put_schedules(tk_store *store, const tk_changes *changes, tk_err *err);
 /* The key of definition_current: ns 0 name 0 version. */
 void tk_store_current_key(tk_buf *buf, tk_slice ns, tk_slice name, tk_slice version);
 /* 0, or TK_E_CORRUPT when the number read is 0 or damaged; TK_KV_ABSENT passes. */

@@ -4,7 +4,7 @@
 #define VERSION_META 1
 #define VERSION_NUMBER 1
 #define VERSION_BYTES 1
-#define VERSION_INFO 1
+#define VERSION_INFO 2           /* 2: knows its schedule */
 #define VERSION_IDENTITY 1
 #define VERSION_ANNOTATION 1
 #define VERSION_DEFINITION 1
@@ -166,9 +166,10 @@ bool tk_read_slice(tk_slice key, tk_slice record, tk_slice *out) {
 
 enum {                            /* fields of the cold record that are not as usual; stored */
   INFO_INITIATOR = 1, INFO_SOURCE = 2, INFO_REASON = 4, INFO_QUEUE = 8, INFO_TAGS = 16, INFO_BYPASS = 32, INFO_PARENT = 64,
-  INFO_RUN_AT = 128, INFO_IDENTITY_TEXT = 256, INFO_IDENTITY_HASH = 512, INFO_IDENTITY_ID = 1024
+  INFO_RUN_AT = 128, INFO_IDENTITY_TEXT = 256, INFO_IDENTITY_HASH = 512, INFO_IDENTITY_ID = 1024,
+  INFO_SCHEDULE = 2048
 };
-#define INFO_MASK_END 2048
+#define INFO_MASK_END 4096
 
 static bool is_hash_text(tk_slice text) {
   if (text.size != 64) return false;
@@ -191,7 +192,7 @@ static uint32_t info_mask(const tk_task_info *info, const tk_id *id) {
          (tk_slice_eq(info->source_system, unknown) ? 0 : INFO_SOURCE) | (tk_slice_eq(info->reason, unknown) ? 0 : INFO_REASON) |
          (tk_slice_eq(info->queue, tk_slice_str(DEFAULT_QUEUE)) ? 0 : INFO_QUEUE) | (info->tags.size ? INFO_TAGS : 0) |
          (info->bypass_steps.size ? INFO_BYPASS : 0) | (info->parent ? INFO_PARENT : 0) | (info->run_at_us ? INFO_RUN_AT : 0) |
-         identity_form(info, id);
+         (info->schedule.size ? INFO_SCHEDULE : 0) | identity_form(info, id);
 }
 
 tk_slice tk_write_info(tk_buf *buf, tk_slice key, const tk_task_info *info, const tk_id *id) {
@@ -211,6 +212,12 @@ tk_slice tk_write_info(tk_buf *buf, tk_slice key, const tk_task_info *info, cons
   if (mask & INFO_IDENTITY_HASH) {
     tk_unhex(info->identity.data, 64, (uint8_t *)tk_buf_reserve(buf, 32));
     buf->size += 32;
+  }
+  if (mask & INFO_SCHEDULE) {
+    tk_buf_bytes(buf, info->schedule);
+    tk_buf_svarint(buf, info->scheduled_us);
+    tk_buf_svarint(buf, info->previous_us);
+    tk_buf_svarint(buf, info->late_us);
   }
   tk_buf_append(buf, info->context.data, info->context.size);   /* to the end */
   return tk_frame_end(buf, key);
@@ -261,6 +268,12 @@ bool tk_read_info(tk_slice key, tk_slice record, const tk_id *id, tk_arena *aren
   if (mask & INFO_TAGS) out->tags = tk_read_bytes(&r);
   if (mask & INFO_BYPASS) out->bypass_steps = tk_read_bytes(&r);
   out->identity = get_identity(&r, mask, &out->id, arena);
+  if (mask & INFO_SCHEDULE) {
+    out->schedule = tk_read_bytes(&r);
+    out->scheduled_us = tk_read_svarint(&r);
+    out->previous_us = tk_read_svarint(&r);
+    out->late_us = tk_read_svarint(&r);
+  }
   if (r.bad) return false;
   out->context = tk_slice_of(r.at, (size_t)(r.end - r.at));
   return true;

@@ -18,6 +18,7 @@
  *   definitions      number u32 -> definition               definition_hashes   hash[32] -> number
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
  *   processes        number u32 -> process                 consumers    name -> how far it read the log
+ *   schedules        number u64 (of the same series as task numbers) -> schedule      schedule_names   text -> number
  *
  * How to change a record: (1) give it the next version number in records.c (VERSION_*); (2) keep the old reader as a branch
  * on the version, translating into today's struct; writers write the new version only; (3) add the old bytes as a fixture to
@@ -86,6 +87,7 @@ tk_slice tk_write_identity(tk_buf *buf, tk_slice key, const tk_identity_row *row
 tk_slice tk_write_annotation(tk_buf *buf, tk_slice key, const tk_annotation *annotation);
 tk_slice tk_write_approval(tk_buf *buf, tk_slice key, const tk_approval *approval);
 tk_slice tk_write_definition(tk_buf *buf, tk_slice key, const tk_definition *definition);
+tk_slice tk_write_schedule(tk_buf *buf, tk_slice key, const tk_schedule *schedule, uint64_t last_log);   /* as tk_write_task */
 tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
 tk_slice tk_write_consumer(tk_buf *buf, tk_slice key, const tk_consumer *consumer);
 
@@ -123,6 +125,7 @@ bool tk_read_identity(tk_slice key, tk_slice record, tk_identity_row *out);
 bool tk_read_annotation(tk_slice key, tk_slice record, tk_annotation *out);
 bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approval *out);   /* lists in the arena */
 bool tk_read_definition(tk_slice key, tk_slice record, tk_definition *out);
+bool tk_read_schedule(tk_slice key, tk_slice record, tk_arena *arena, tk_schedule *out);   /* its texts are copied */
 bool tk_read_process(tk_slice key, tk_slice record, tk_process *out);
 bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out);
 

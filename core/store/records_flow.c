@@ -92,7 +92,7 @@ bool tk_read_timer(tk_slice key, tk_slice record, tk_timer *out) {
 
 /* Events of the inbox are from the engine to a task: a SUBMIT has no place there (its submission is memory). */
 tk_slice tk_write_inbox(tk_buf *buf, tk_slice key, const tk_event *event) {
-  TK_ASSERT(!event->submission && !event->vote && !event->failure.size && event->task_no);
+  TK_ASSERT(!event->submission && !event->vote && !event->schedule && !event->failure.size && event->task_no);
   tk_frame_begin(buf, VERSION_INBOX, 0);
   tk_buf_u8(buf, event->type);
   tk_buf_u8(buf, event->timer_kind);

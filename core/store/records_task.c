@@ -1,7 +1,7 @@
 /* The hot records: a task with its first steps, and later chunks of steps. Written straight into reserved room. */
 #include "store/codec.h"
 
-#define VERSION_TASK 2            /* 1 had no instances, migrations and children; all that it had is read the same */
+#define VERSION_TASK 2            /* 1 had no instances, migrations, children and schedule; all that it had is read the same */
 #define VERSION_CHUNK 2           /* the same */
 
 #define TASK_ROOM 300             /* of a header: 25 varints of at most 10 bytes, and a little */
@@ -10,9 +10,10 @@
 enum {                            /* which fields of a header differ from their usual value (zero; attempt: one) */
   HAS_STARTED = 1, HAS_COMPLETED = 2, HAS_OPEN = 4, HAS_ACTIVE = 8, HAS_RUNNING = 16, HAS_PRIORITY = 32, HAS_FAILED = 64,
   HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096,
-  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384, HAS_MIGRATIONS = 32768, HAS_PARENT = 65536, HAS_CHILDREN = 131072
+  HAS_SIGNALS = 8192, HAS_INSTANCES = 16384, HAS_MIGRATIONS = 32768, HAS_PARENT = 65536, HAS_CHILDREN = 131072,
+  HAS_SCHEDULE = 262144
 };
-#define TASK_MASK_END 262144
+#define TASK_MASK_END 524288
 
 /* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
  * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
@@ -172,7 +173,8 @@ static uint32_t task_mask(const tk_task *task) {
          (task->held || task->held_from ? HAS_HELD : 0) | (task->attempt != 1 ? HAS_ATTEMPT : 0) |
          (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0) |
          (task->signals ? HAS_SIGNALS : 0) | (task->instances ? HAS_INSTANCES : 0) |
-         (task->migrations.size ? HAS_MIGRATIONS : 0) | (task->parent ? HAS_PARENT : 0) | (task->children ? HAS_CHILDREN : 0);
+         (task->migrations.size ? HAS_MIGRATIONS : 0) | (task->parent ? HAS_PARENT : 0) | (task->children ? HAS_CHILDREN : 0) |
+         (task->schedule ? HAS_SCHEDULE : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
@@ -219,6 +221,7 @@ tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t 
     at = tk_enc(at, task->parent_attempt);
   }
   if (mask & HAS_CHILDREN) at = tk_enc(at, task->children);
+  if (mask & HAS_SCHEDULE) at = tk_enc(at, task->schedule);
   if (task->chunk_count && task->chunks[0]) {
     uint32_t steps = tk_task_count(task);
     at = put_chunk(at, task->chunks[0], steps < TK_CHUNK_STEPS ? steps : TK_CHUNK_STEPS, task->created_at_us);
@@ -274,6 +277,7 @@ static void get_task(tk_reader *r, tk_task *task) {
     task->parent_attempt = tk_dec_u32(r);
   }
   if (mask & HAS_CHILDREN) task->children = tk_dec_u32(r);
+  if (mask & HAS_SCHEDULE) task->schedule = tk_dec(r);
 }
 
 bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count, tk_arena *arena) {

@@ -8,7 +8,7 @@
 #ifndef TK_STORE_STORE_H
 #define TK_STORE_STORE_H
 #include "model/approval.h"
-#include "model/changes.h"
+#include "model/schedule.h"
 
 typedef struct tk_store tk_store;
 
@@ -41,6 +41,7 @@ typedef struct tk_plan {
   size_t definition_count;
   size_t candidates;              /* ready entries wanted at most */
   size_t timers;                  /* due timers and inbox events taken at most; 0: none of them */
+  bool due;                       /* whether timers are wanted: only who works takes them */
 } tk_plan;
 
 typedef struct tk_load {
@@ -49,6 +50,9 @@ typedef struct tk_load {
   tk_event *events;               /* due timers, then inbox events: taken out of their tables by apply */
   tk_task **event_tasks;          /* theirs; never NULL (entries of deleted tasks are dropped) */
   size_t event_count, event_capacity;
+  tk_event *schedule_events;      /* the same for schedules */
+  tk_schedule **event_schedules;
+  size_t schedule_event_count, schedule_event_capacity;
   tk_ready *candidates;           /* merged over lanes: priority (greater first), task, step */
   size_t candidate_count;
   tk_notice *notices;             /* to plan.process; taken out by apply */
@@ -74,6 +78,14 @@ int tk_store_load(tk_store *store, tk_arena *arena, const tk_plan *plan, tk_grap
 tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err);
 /* Registers an aggregate made in this turn (a submission), so that tk_store_task finds it. */
 void tk_store_adopt(tk_store *store, tk_task *task);
+/* A schedule in the same turn, by number or name, the same aggregate if it is loaded already. *out NULL: there is none. */
+int tk_store_schedule(tk_store *store, uint64_t no, tk_schedule **out, tk_err *err);
+int tk_store_find_schedule(tk_store *store, tk_slice name, tk_schedule **out, tk_err *err);
+void tk_store_adopt_schedule(tk_store *store, tk_schedule *schedule);   /* made in this turn */
+uint32_t tk_store_find_definition(tk_store *store, tk_slice ns, tk_slice name, tk_slice version);   /* as tk_snap_find_definition */
+/* The cold record of a task, and a payload, as they are committed; in the turn's arena. */
+int tk_store_info(tk_store *store, const tk_task *task, tk_task_info *out, tk_err *err);
+int tk_store_payload(tk_store *store, uint64_t payload, tk_slice *out, tk_err *err);
 /* Number of a name (queues), made when new; inside a turn. Names are cached in the process. */
 uint32_t tk_store_name(tk_store *store, tk_slice name, tk_err *err);   /* 0 on failure */
 
@@ -184,6 +196,11 @@ int tk_snap_each_ready(tk_snap *snap, bool (*visit)(void *context, const tk_read
 int tk_snap_each_timer(tk_snap *snap, bool (*visit)(void *context, const tk_timer *timer), void *context, tk_err *err);
 bool tk_snap_inbox_empty(tk_snap *snap);
 bool tk_snap_claims_empty(tk_snap *snap);                            /* no process runs anything */
+/* A schedule in the arena: by name (TK_E_NOT_FOUND), by number; and their names in order, those behind `after` (empty: all). */
+int tk_snap_schedule(tk_snap *snap, tk_arena *arena, tk_slice name, tk_schedule **out, tk_err *err);
+int tk_snap_schedule_no(tk_snap *snap, tk_arena *arena, uint64_t no, tk_schedule **out, tk_err *err);
+int tk_snap_each_schedule(tk_snap *snap, tk_slice after, bool (*visit)(void *context, uint64_t no, tk_slice name), void *context,
+                          tk_err *err);
 int tk_snap_each_process(tk_snap *snap, bool (*visit)(void *context, const tk_process *process), void *context, tk_err *err);
 
 int tk_snap_consumer(tk_snap *snap, tk_slice name, tk_consumer *out, tk_err *err);   /* borrowed until close; TK_E_NOT_FOUND */

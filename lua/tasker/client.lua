@@ -10,6 +10,7 @@ local loader = require "tasker.loader"
 local migrate = require "tasker.migrate"
 local replay = require "tasker.replay"
 local operations = require "tasker.operations"
+local schedules = require "tasker.schedules"
 local submission = require "tasker.submission"
 local subscriptions = require "tasker.subscriptions"
 local task_view = require "tasker.task_view"
@@ -33,6 +34,7 @@ approval.install(App)
 consumers.install(App)
 migrate.install(App)
 replay.install(App)
+schedules.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })

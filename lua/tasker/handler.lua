@@ -8,6 +8,7 @@ local failures = require "tasker.failures"
 local graph = require "tasker.graph"
 local identity = require "tasker.identity"
 local retry = require "tasker.retry"
+local schedule_spec = require "tasker.schedule_spec"
 local schema = require "tasker.schema"
 local semver = require "tasker.semver"
 local step_handlers = require "tasker.step_handlers"
@@ -23,7 +24,7 @@ local CANONICAL = { canonical = true }
 local HANDLER_FIELDS = {
   namespace = "string", name = "string", version = "string", description = "string", context_schema = "table",
   steps = "table", retry = "table", max_parallel = "number", queue = "string", priority = "number",
-  identity = "string|table|function", timeout = "number|boolean", chain = "boolean",
+  identity = "string|table|function", timeout = "number|boolean", chain = "boolean", schedule = "table",
 }
 
 local STEP_FIELDS = {
@@ -49,7 +50,7 @@ local function set_of(names)
 end
 
 -- Fields of later versions of the interface.
-local LATER_HANDLER_FIELDS = set_of "schedule compensate limits states initial"
+local LATER_HANDLER_FIELDS = set_of "compensate limits states initial"
 local LATER_STEP_FIELDS = set_of "notify compensate compensate_on limits"
 
 -- ---- Refusing ----
@@ -302,6 +303,30 @@ local function link_steps(steps, index_of, chain, where)
   end
 end
 
+-- ---- Its schedule ----
+
+local function read_schedule(given, self, where)
+  local ok, kind, err = pcall(schedule_spec.check, given, schedule_spec.FIELDS, "field", 0)
+  if not ok then
+    refuse_field(where, "schedule", "is wrong: %s", (tostring(kind):gsub("^[^\n]-:%d+: ", "")))
+  elseif not kind then
+    refuse_field(where, "schedule", "is wrong: %s", err.message)
+  elseif type(given.context) ~= "function" then
+    local text = encode_field(given.context or {}, "schedule", where)
+    if text:byte(1) ~= 123 then
+      refuse_field(where, "schedule", "is wrong: field 'context' must be an object (a table with string keys)")
+    end
+    local accepted, why = true, nil
+    if self.context_validator then
+      accepted, why = self.context_validator:validate(given.context or {})
+    end
+    if not accepted then
+      refuse_field(where, "schedule", "is wrong: field 'context': %s", why.message)
+    end
+  end
+  self.schedule, self.schedule_kind = given, kind
+end
+
 -- ---- The handler ----
 
 local Handler = { __name = "tasker.handler" }
@@ -352,6 +377,9 @@ local function build(given)
     self.steps[i] = new_step(given_step, i, given, ("%s step '%s':"):format(where, given_step.name))
   end
   link_steps(self.steps, self.index_of, given.chain, where)
+  if given.schedule then
+    read_schedule(given.schedule, self, where)
+  end
   self.json = handler.describe(self)
   return setmetatable(self, Handler)
 end

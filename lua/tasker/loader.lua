@@ -8,6 +8,7 @@ local definitions = require "tasker.definitions"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local registry = require "tasker.registry"
+local schedules = require "tasker.schedules"
 local source = require "tasker.source"
 local step = require "tasker.step"
 local step_handlers = require "tasker.step_handlers"
@@ -286,14 +287,24 @@ end
 -- Besides them: older definitions of the same names whose source the store keeps, and graph-only ones of the same
 -- name and version whose steps all have code here.
 -- @param engine
+-- @bool[opt] only_define leave the schedules that they bring with them as they are: nobody is going to work
 -- @treturn {int,...}|nil numbers of definitions
 -- @return err
-function loader.register(engine)
+function loader.register(engine, only_define)
   local numbers, is_own = register_own(engine)
   if not numbers then
     return nil, is_own
   end
-  local list, err = engine:definitions()
+  local askers, err = schedules.bind(engine)
+  if not askers then
+    return nil, err
+  end
+  table.move(askers, 1, #askers, #numbers + 1, numbers)
+  if not only_define then
+    schedules.put_all(engine)
+  end
+  local list
+  list, err = engine:definitions()
   if not list then
     return nil, err
   end

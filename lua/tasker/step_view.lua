@@ -143,7 +143,7 @@ function fields.context(run)
 end
 
 for _, name in ipairs { "tags", "initiator", "source_system", "reason", "parent_task_id", "schedule", "scheduled_at",
-  "previous_scheduled_at" } do
+  "previous_scheduled_at", "late_by" } do
   fields[name] = function(run) return info(run)[name] end
 end
 

@@ -203,7 +203,7 @@ static inline size_t world_work(world *w, const uint32_t *definitions, size_t de
                   .definitions = definitions,
                   .definition_count = definition_count,
                   .candidates = limit,
-                  .timers = 1024};
+                  .timers = 1024, .due = true};
   if (turn_begin(w, &plan)) abort();
   for (size_t i = 0; i < w->load.event_count; i++) tk_decide_event(&w->d, w->load.event_tasks[i], &w->load.events[i], NULL, NULL);
   size_t done = 0;

@@ -26,6 +26,21 @@ static void ask_people(world *w) {
 }
 
 /* A store with something in every table. */
+static void make_schedule(world *w) {
+  tk_schedule_spec spec = {.kind = TK_RECUR_EVERY, .every_us = 60000000, .catch_up_us = 1000000};
+  spec.texts[TK_SCHEDULE_NAME] = tk_slice_str("hourly");
+  tk_event put = {.type = TK_EV_SCHEDULE_PUT, .step = TK_NO_STEP, .schedule = &spec};
+  tk_plan nothing = {0};
+  tk_recurrence recurrence;
+  tk_fires fires = {0};
+  if (turn_begin(w, &nothing)) abort();
+  tk_schedule *s = TK_ARENA_NEW(&w->arena, tk_schedule);
+  s->no = w->changes.next_task++;
+  if (tk_schedule_recurrence(&spec, w->now_us, (tk_slice){NULL, 0}, &w->arena, &recurrence, &w->err)) abort();
+  if (tk_decide_schedule(&w->d, s, &put, &recurrence, &fires, &w->err)) abort();
+  if (turn_apply(w)) abort();
+}
+
 static world *rich_world(const char *kind) {
   world *w = world_new(kind);
   uint32_t pair = world_define(w, "pair", "1.0.0", 2, SHAPE_CHAIN), big = world_define(w, "big", "1.0.0", 600, SHAPE_FAN);
@@ -77,6 +92,7 @@ static world *rich_world(const char *kind) {
   tk_buf_free(&bytes);
   tk_consumer consumer = {.name = tk_slice_str("billing"), .events = tk_slice_str("[\"task.*\"]"), .seq = 3};
   if (tk_store_consumer(w->store, TK_CONSUMER_OPEN, &consumer, &w->err)) abort();
+  make_schedule(w);
   return w;
 }
 

@@ -69,6 +69,7 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
   task->parent_step = 5;
   task->parent_attempt = 2;
   task->children = 7;
+  task->schedule = 5;
   task->created_at_us = EPOCH_US;
   task->started_at_us = EPOCH_US + 100;
   task->completed_at_us = EPOCH_US + 5000000;
@@ -98,7 +99,7 @@ static bool same_header(const tk_task *a, const tk_task *b) {
          a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind &&
          tk_slice_eq(a->migrations, b->migrations) &&
          a->parent == b->parent && a->parent_step == b->parent_step && a->parent_attempt == b->parent_attempt &&
-         a->children == b->children;
+         a->children == b->children && a->schedule == b->schedule;
 }
 
 static tk_log_entry sample_entries[] = {
@@ -149,7 +150,8 @@ static tk_task_info sample_info(void) {
                         .context = text("{\"n\":1}"),
                         .parent = 5,
                         .requested_at_us = EPOCH_US,
-                        .run_at_us = EPOCH_US + 1};
+                        .run_at_us = EPOCH_US + 1, .schedule = text("nightly"), .scheduled_us = EPOCH_US + 2,
+                        .previous_us = EPOCH_US - 3, .late_us = 4};
 }
 
 static tk_event sample_event(void) {
@@ -324,6 +326,7 @@ static bool log_reads_back(tk_slice key, tk_slice record) {
 /* Version 1 had none. */
 static void without_children(tk_task *task, tk_chunk *chunks) {
   task->parent = task->parent_step = task->parent_attempt = task->children = 0;
+  task->schedule = 0;
   for (uint32_t i = 0; i < 3 * TK_CHUNK_STEPS; i++) chunks[i / TK_CHUNK_STEPS].steps[i % TK_CHUNK_STEPS].child = 0;
 }
 
@@ -352,6 +355,9 @@ static bool info_reads_back(tk_slice key, tk_slice record) {
               same_text(info.bypass_steps, e.bypass_steps) && same_text(info.identity, e.identity) &&
               same_text(info.context, e.context) && info.parent == 5 && info.requested_at_us == EPOCH_US &&
               info.run_at_us == EPOCH_US + 1;
+  if (record.data[0] >= 2)
+    same = same && same_text(info.schedule, e.schedule) && info.scheduled_us == e.scheduled_us && info.previous_us == e.previous_us &&
+           info.late_us == e.late_us;
   tk_arena_free(&arena);
   return same;
 }
@@ -491,17 +497,20 @@ static const struct { int kind; const char *hex; } fixtures[] = {
   {F_CONSUMER,
    "0197b5d584d209808082e288d2a3068a8082e288d2a3060a5b227461736b2e2a225d"},
   {F_TASK,
-   "02a71c5e9bffff0c00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e"
-   "140409080106370502071d01fffe9f019af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8ac"
-   "d1019bf1d9a2a302f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e848c4e78a8d09e2b3c5c604a1f1d9a2a302"
-   "00000000000008fffe9f01d589cf950ad9f8aeb39ad3a106f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd689"
-   "cf959a12dda6bcd6e84805d501d789cf959a12d889cf959a12b5e2b3c506b4e2b3c5c604a6bcd6e808939eabb404dc89cf959a12000000"
-   "00000006fffe9f0191a2c4880191a2c6ea99f49f06c399b3e6cc99031391a2c4889122a2c488910291a2c488018891a2c40892a2c48891"
-   "22cd8891a2c48801011193a2c488912294a2c4889122c48891a204c48891a2c4088891a2c408c48891a20498a2c4889122000000000000"
-   "04fffe9f01ccbab9fb07d7cbdda199959e0687bfb1c9dfd80413ccbab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5ed"
-   "9fc801044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec10ceae5ed9f08f5f2f68f04d3bab9fb873200000000000002fffe9f01"
-   "87d3aeee0e9df5f4d898b69c06cbe4afacf297061387d3aeeefe41b0eae5ed0f98f5f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb8702"
-   "07870189d3aeeefe418ad3aeeefe41e1d4cbdb0fe0d4cbdbbf10ccbab9fb07a6dddcfd038ed3aeeefe41"},
+   "02bc6b2ed5ffff1c00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e"
+   "14040908010637050207051d01fffe9f019af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8"
+   "acd1019bf1d9a2a302f1c4e78a8d09029a019cf1d9a2a3029df1d9a2a302a6bcd6e808a6bcd6e848c4e78a8d09e2b3c5c604a1f1d9a2a3"
+   "0200000000000008fffe9f01d589cf950ad9f8aeb39ad3a106f3f3b483bada0113d589cf959a129af1d9a203cdf8acd101eac4e78a0dd6"
+   "89cf959a12dda6bcd6e84805d501d789cf959a12d889cf959a12b5e2b3c506b4e2b3c5c604a6bcd6e808939eabb404dc89cf959a120000"
+   "0000000006fffe9f0191a2c4880191a2c6ea99f49f06c399b3e6cc99031391a2c4889122a2c488910291a2c488018891a2c40892a2c488"
+   "9122cd8891a2c48801011193a2c488912294a2c4889122c48891a204c48891a2c4088891a2c408c48891a20498a2c48891220000000000"
+   "0004fffe9f01ccbab9fb07d7cbdda199959e0687bfb1c9dfd80413ccbab9fb8732a997b77fd4cbdb3fa6dddcfd03cdbab9fb8732b9eae5"
+   "ed9fc801044ccebab9fb8732cfbab9fb8732d3aeeefe01d2aeeefec10ceae5ed9f08f5f2f68f04d3bab9fb873200000000000002fffe9f"
+   "0187d3aeee0e9df5f4d898b69c06cbe4afacf297061387d3aeeefe41b0eae5ed0f98f5f2f60fc3a997b70f88d3aeeefe41a5ccbab9fb87"
+   "0207870189d3aeeefe418ad3aeeefe41e1d4cbdb0fe0d4cbdbbf10ccbab9fb07a6dddcfd038ed3aeeefe41"},
+  {F_INFO,
+   "02fb8d779ffd13808082e288d2a306828082e288d2a3060503616e6e0762656361757365046d61696c055b2261225d055b2262225d056b"
+   "65792d37076e696768746c79848082e288d2a306faff81e288d2a306087b226e223a317d"},
   {F_CHUNK,
    "021ad151460102fffe9f01c9bed2cf048194ff86a8bb9306e3eeddbbf7ee0d13c9bed2cff49301e9a7fac90ef493fda40fa49fe9a70aca"
    "bed2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24fac9bed20ffda49fe907d0bed2cff4"

@@ -25,8 +25,13 @@ local function step_of(event)
   return step
 end
 
+-- What is said of a schedule is of no task.
+local function id_of(event)
+  return type(event.task_id) == "string" and event.task_id or nil
+end
+
 local function plain_line(event)
-  local fields = { tostring(event.seq), event.at, event.event, event.task_id, step_of(event), data_of(event) }
+  local fields = { tostring(event.seq), event.at, event.event, id_of(event) or "-", step_of(event), data_of(event) }
   return (table.concat(fields, "  "):gsub("%s+$", "")) .. "\n"
 end
 
@@ -37,7 +42,7 @@ local function drawn_line(screen, event, today)
   if time:sub(1, #today) == today then
     time = time:sub(#today + 2)
   end
-  local head = ("%8d  %s.%03d  %s  "):format(event.seq, time, math.floor(at % 1 * 1000), event.task_id:sub(-12))
+  local head = ("%8d  %s.%03d  %s  "):format(event.seq, time, math.floor(at % 1 * 1000), (id_of(event) or (" "):rep(12)):sub(-12))
   local err = type(event.data) == "table" and event.data.error
   local said = type(err) == "table" and task_text.error_line(err) or data_of(event)
   local rest = ("%-20s %-12s  %s"):format(event.event, step_of(event), said):gsub("%s+$", "")

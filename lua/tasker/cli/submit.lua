@@ -86,7 +86,7 @@ local function run(opts, ctx)
   end
   local app = ctx.open { create = #opts.file > 0, announce = true }
   if #opts.file > 0 then
-    local numbers, err = require("tasker.loader").register(app.engine)
+    local numbers, err = require("tasker.loader").register(app.engine, true)
     if not numbers then
       return ctx.fail(ctx.name, err)
     end
