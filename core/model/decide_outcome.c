@@ -18,7 +18,7 @@ int64_t tk_part_due_after(int64_t now_us, int64_t delay_us) {
 }
 
 void tk_part_again(tk_decide *d, tk_task *task, uint32_t index) {
-  if (task->graph->steps[index].kind == TK_KIND_CHILD) tk_part_begin_child(d, task, index);
+  if (tk_task_template(task, index)->kind == TK_KIND_CHILD) tk_part_begin_child(d, task, index);
   else tk_part_make_ready(d, task, index);
 }
 
