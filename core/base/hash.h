@@ -4,6 +4,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* HMAC-SHA-256 (RFC 2104). */
+void tk_hmac_sha256(tk_slice key, tk_slice text, uint8_t out[32]);
 void tk_sha256(tk_slice data, uint8_t out[32]);
 void tk_hex(const uint8_t *bytes, size_t size, char *out);           /* 2*size digits and NUL */
 int tk_hex_digit(char c);                                            /* 0 to 15, either case; -1: none */

@@ -21,6 +21,26 @@ static int core_sha256(lua_State *L) {
   return 1;
 }
 
+static int core_hmac_sha256(lua_State *L) {
+  tk_slice key, text;
+  uint8_t mac[32];
+  key.data = luaL_checklstring(L, 1, &key.size);
+  text.data = luaL_checklstring(L, 2, &text.size);
+  tk_hmac_sha256(key, text, mac);
+  lua_pushlstring(L, (const char *)mac, sizeof mac);
+  return 1;
+}
+
+/* Whether two texts are the same, in a time that does not tell where they differ. */
+static int core_same(lua_State *L) {
+  size_t size, other_size;
+  const char *text = luaL_checklstring(L, 1, &size), *other = luaL_checklstring(L, 2, &other_size);
+  volatile uint8_t differs = size != other_size;
+  for (size_t i = 0; i < size && size == other_size; i++) differs |= (uint8_t)(text[i] ^ other[i]);
+  lua_pushboolean(L, !differs);
+  return 1;
+}
+
 static int core_uuid(lua_State *L) {
   tk_state *state = tk_state_of(L);
   tk_id id = tk_id_next(&state->ids, tk_clock_now_us(&tk_clock_system), &state->rng);
@@ -208,7 +228,8 @@ static int core_semver_compare(lua_State *L) {
 
 void tk_bind_util(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"sha256", core_sha256}, {"uuid", core_uuid}, {"random", core_random}, {"now", core_now}, {"monotonic", core_monotonic},
+    {"sha256", core_sha256}, {"hmac_sha256", core_hmac_sha256}, {"same", core_same}, {"uuid", core_uuid},
+    {"random", core_random}, {"now", core_now}, {"monotonic", core_monotonic},
     {"event_names", core_event_names}, {"time_format", core_time_format},
     {"time_parse", core_time_parse}, {"states", core_states}, {"retry_delay", core_retry_delay}, {"semver_compare", core_semver_compare},
     {NULL, NULL}};

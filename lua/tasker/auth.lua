@@ -2,6 +2,7 @@
 -- sent, and perhaps `renew(self)`, which gets new ones after a 401 and says whether it did.
 -- @module tasker.auth
 
+local base64 = require "tasker.base64"
 local check = require "tasker.check"
 
 local auth = {}
@@ -45,24 +46,6 @@ local function set(headers, name, value)
   headers[name:lower()] = { { name, value } }
 end
 
-local ENCODE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
---- Base64 (RFC 4648 section 4).
--- @string bytes
--- @treturn string
-function auth.base64(bytes)
-  local out = {}
-  for i = 1, #bytes, 3 do
-    local a, b, c = bytes:byte(i, i + 2)
-    local n = a << 16 | (b or 0) << 8 | (c or 0)
-    for place = 0, 3 do
-      local index = (n >> (18 - 6 * place) & 63) + 1
-      out[#out + 1] = (place == 2 and not b or place == 3 and not c) and "=" or ENCODE:sub(index, index)
-    end
-  end
-  return table.concat(out)
-end
-
 local function new(kind, fields)
   fields.kind = kind
   return setmetatable(fields, Auth)
@@ -83,7 +66,7 @@ function auth.basic(user, password)
     if not text then
       return nil, err
     end
-    set(headers, "Authorization", "Basic " .. auth.base64(user .. ":" .. text))
+    set(headers, "Authorization", "Basic " .. base64.encode(user .. ":" .. text))
     return true
   end })
 end

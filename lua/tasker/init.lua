@@ -76,7 +76,7 @@ tasker.step_handler = step_handlers.register
 tasker.diagram = require("tasker.diagram").draw
 
 -- What many programs do not use is loaded when it is first named.
-local LATER = { auth = "tasker.auth", exec = "tasker.exec", http = "tasker.http" }
+local LATER = { auth = "tasker.auth", exec = "tasker.exec", http = "tasker.http", webhook = "tasker.webhook" }
 -- And what makes one thing is a function.
 local MAKERS = { graphql = "tasker.graphql", rest = "tasker.rest" }
 
