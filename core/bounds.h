@@ -26,6 +26,8 @@
 #define TK_LIMIT_SCHEDULE_OPEN 1000           /* open tasks that a schedule knows by number; more are only counted */
 #define TK_LIMIT_SCHEDULE_BUFFER 1000         /* occurrences that wait for a task to end; more are skipped */
 #define TK_LIMIT_SCHEDULE_BACKFILLS 16        /* under way for one schedule */
+#define TK_LIMIT_STEP_LIMITS 16                /* limits in front of one step */
+#define TK_LIMIT_LIMIT_KEY 256                 /* a key of a limit */
 #define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */
 
 /* Ours. */
@@ -34,6 +36,9 @@
 #define TK_TURN_EVENTS 1024                   /* events one turn takes: bounds the time others wait for the write lock */
 #define TK_SCHEDULE_OCCURRENCES 64            /* one event makes tasks of at most so many; the rest is for later turns */
 #define TK_SWEEP_STEPS 256                    /* steps one event may change; the rest is a cursor for later turns */
+#define TK_LIMIT_WAKES 256                    /* waiters of one key that one turn calls; each of them calls more */
+#define TK_LIMIT_QUEUE_LOOKS 4096               /* waiters of one key looked at for those to call */
+#define TK_LIMIT_KEYS_AT_ONCE 1024            /* keys whose waiters hear of new rules at once; others at their next start or end */
 #define TK_CONCURRENCY_DEFAULT 512
 #define TK_CONCURRENCY_MAX 100000
 #define TK_THREADS_MAX 256

@@ -133,6 +133,25 @@ static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   step->map_failures = tk_field_number(L, t, "map_failures", 0);
 }
 
+/* limits = { { name =, cost =, keyed = }, ... } */
+static void read_limits(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
+  if (lua_getfield(L, t, "limits") == LUA_TTABLE) {
+    lua_Integer count = luaL_len(L, -1);
+    tk_graph_limit *list = TK_ARENA_ARRAY(arena, tk_graph_limit, count ? count : 1);
+    for (lua_Integer i = 1; i <= count; i++) {
+      lua_rawgeti(L, -1, i);
+      int one = lua_gettop(L);
+      list[i - 1].name = arena_field(L, one, "name", arena);
+      list[i - 1].cost = (uint32_t)tk_field_integer(L, one, "cost", 1);
+      list[i - 1].keyed = tk_field_bool(L, one, "keyed");
+      lua_pop(L, 1);
+    }
+    step->limits = list;
+    step->limit_count = (uint32_t)count;
+  }
+  lua_pop(L, 1);
+}
+
 static void read_step(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
   step->name = arena_field(L, t, "name", arena);
   step->queue = arena_field(L, t, "queue", arena);
@@ -144,6 +163,7 @@ static void read_step(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   if (tk_field_bool(L, t, "ask")) step->flags |= TK_GRAPH_ASK;
   step->deps = read_indexes(L, t, "deps", arena, &step->dep_count);
   read_kind(L, t, arena, step);
+  read_limits(L, t, arena, step);
   if (lua_getfield(L, t, "retry") == LUA_TTABLE) tk_bind_read_retry(L, -1, arena, &step->retry);
   else step->retry = tk_retry_default;
   lua_pop(L, 1);

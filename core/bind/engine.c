@@ -268,6 +268,7 @@ void tk_bind_engine(lua_State *L) {
     luaL_setfuncs(L, tk_submit_methods, 0);
     luaL_setfuncs(L, tk_read_methods, 0);
     luaL_setfuncs(L, tk_approve_methods, 0);
+    luaL_setfuncs(L, tk_limit_methods, 0);
     luaL_setfuncs(L, tk_wait_methods, 0);
     luaL_setfuncs(L, tk_work_methods, 0);
     luaL_setfuncs(L, tk_schedule_methods, 0);

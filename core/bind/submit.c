@@ -283,6 +283,20 @@ static int engine_log_step(lua_State *L) {
   return 0;
 }
 
+/* engine:cost_step(run, index of the limit, units more than charged) */
+static int engine_cost_step(lua_State *L) {
+  tk_fiber *fiber;
+  tk_arena *arena;
+  uint32_t index = (uint32_t)luaL_checkinteger(L, 3) - 1;
+  lua_Integer more = luaL_checkinteger(L, 4);
+  tk_event *event = step_event(L, 2, TK_EV_STEP_COST, &fiber, &arena);
+  event->cursor = index;
+  event->delay_us = more;
+  tk_worker_event_end(fiber->worker);
+  tk_worker_flush(fiber->worker);
+  return 0;
+}
+
 const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event},
   {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"heartbeat", engine_heartbeat},
-  {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {NULL, NULL}};
+  {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {"cost_step", engine_cost_step}, {NULL, NULL}};

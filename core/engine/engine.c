@@ -203,7 +203,17 @@ const tk_graph *tk_engine_graph(tk_engine *e, uint32_t definition) {
 
 const tk_graph *tk_engine_graph_lookup(void *engine, uint32_t definition) { return tk_engine_graph(engine, definition); }
 
-/* Only the engine's thread reads queue_no, so it may be filled in after the graph was shared. */
+/* Only the engine's thread reads queue_no and the numbers of limits, so they may be filled in after the graph was shared. */
+static void number_limits(tk_engine *e, tk_graph *graph) {
+  graph->numbered = true;
+  for (uint32_t s = 0; s < graph->step_count; s++)
+    for (uint32_t i = 0; i < graph->steps[s].limit_count; i++) {
+      tk_graph_limit *limit = (tk_graph_limit *)&graph->steps[s].limits[i];
+      if (!limit->no) limit->no = tk_store_name(e->store, limit->name, NULL);
+      graph->numbered = graph->numbered && limit->no;
+    }
+}
+
 const tk_graph *tk_turn_graph(void *engine, uint32_t definition) {
   tk_engine *e = engine;
   const tk_graph *graph = tk_engine_graph(e, definition);
@@ -212,6 +222,7 @@ const tk_graph *tk_turn_graph(void *engine, uint32_t definition) {
     tk_graph_step *step = &graph->steps[i];
     if (step->queue.size && !step->queue_no) step->queue_no = tk_store_name(e->store, step->queue, NULL);
   }
+  if (graph->limited && !graph->numbered) number_limits(e, (tk_graph *)graph);
   return graph;
 }
 

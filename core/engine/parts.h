@@ -157,7 +157,8 @@ int64_t tk_schedules_due_us(tk_engine *engine, uint64_t no);                    
 
 /* workers.c */
 size_t tk_workers_free(const tk_engine *engine);
-void tk_workers_claim(tk_engine *engine, tk_decide *d, const tk_load *load);
+/* True: there may be more to claim at once, behind steps that could not start. wanted: the candidates that were asked for. */
+bool tk_workers_claim(tk_engine *engine, tk_decide *d, const tk_load *load, size_t wanted);
 void tk_workers_ended(tk_engine *engine, const tk_event *event);    /* an outcome came: the slot is free */
 void tk_workers_interrupt(tk_engine *engine, const tk_notice *notice);
 void tk_workers_perform(tk_engine *engine);                          /* committed: pushes the messages, forgets what ended */

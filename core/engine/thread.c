@@ -106,13 +106,14 @@ static bool wants_idle(const tk_engine *e) {
   return false;
 }
 
-static int sleep_timeout_ms(const tk_engine *e) {
-  if (e->hold_off_us) return 100;
-  if (e->unburied) return 1000;
+/* Not by poll's milliseconds: a step whose slot has come waits for it. < 0: for ever. */
+static int64_t sleep_timeout_us(const tk_engine *e) {
+  if (e->hold_off_us) return 100000;
+  if (e->unburied) return 1000000;
   if (!e->workers || e->next_timer_us == INT64_MAX) return -1;
   int64_t left_us = e->next_timer_us - tk_clock_now_us(&e->clock);
   if (left_us <= 0) return 0;
-  return left_us > 3600LL * 1000000 ? 3600 * 1000 : (int)((left_us + 999) / 1000);
+  return left_us > 3600LL * 1000000 ? 3600LL * 1000000 : left_us;
 }
 
 /* Rung by the first of several outcomes: the worker says when it was the last. */
@@ -125,10 +126,11 @@ static void wait_for_flush(tk_engine *e) {
 }
 
 static int sleep_in(tk_engine *e, struct pollfd *fds, size_t count) {
-  int timeout_ms = sleep_timeout_ms(e);
+  int64_t timeout_us = sleep_timeout_us(e);
+  struct timespec timeout = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
   e->slept_until_us = e->next_timer_us;
   pthread_mutex_unlock(&e->turns);
-  int ready = poll(fds, count, timeout_ms);
+  int ready = ppoll(fds, count, timeout_us < 0 ? NULL : &timeout, NULL);
   pthread_mutex_lock(&e->turns);
   return ready;
 }

@@ -15,12 +15,16 @@ typedef struct turn {
   tk_changes changes;
   tk_decide d;
   tk_load load;
+  tk_limit_source limits;
 } turn;
 
 static bool from_worker(uint8_t type) {
-  return (type >= TK_EV_STEP_DONE && type <= TK_EV_ASK_FAILED) || type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED;
+  return (type >= TK_EV_STEP_DONE && type <= TK_EV_ASK_FAILED) || type == TK_EV_STEP_SKIPPED || type == TK_EV_STEP_PARKED ||
+         type == TK_EV_STEP_COST;
 }
-static bool ends_attempt(uint8_t type) { return from_worker(type) && type != TK_EV_HEARTBEAT && type != TK_EV_STEP_LOG; }
+static bool ends_attempt(uint8_t type) {
+  return from_worker(type) && type != TK_EV_HEARTBEAT && type != TK_EV_STEP_LOG && type != TK_EV_STEP_COST;
+}
 
 /* ---- Plan ---- */
 
@@ -203,8 +207,14 @@ static int find_target(turn *t, tk_event *event, tk_err *err) {
   return m->graph ? TK_OK : tk_err_set(err, TK_E_NOT_FOUND, "the store has no definition %u", m->definition);
 }
 
+static int decide_limit(turn *t, const tk_limit_change *change, tk_err *err) {
+  uint32_t no = tk_store_name(t->e->store, change->name, err);
+  return no ? tk_decide_limit(&t->d, no, change, err) : err->code;
+}
+
 static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *err) {
   tk_event *event = &r->events[at];
+  if (event->type == TK_EV_LIMIT) return decide_limit(t, event->limit, err);
   if (event->type == TK_EV_SUBMIT) return submit_one(t, r, at, t->load.identities[flat], err);
   if (tk_event_of_schedule(event)) return tk_schedules_request(t->e, &t->d, event, &r->answers[at], err);
   tk_task *task = t->load.tasks[flat];
@@ -264,7 +274,9 @@ static void drop_stale(turn *t) {
   for (size_t i = 0; i < c->ready.count; i++) {
     tk_task *task = tk_store_task(t->e->store, c->ready.items[i].task_no, NULL);
     const tk_step *step = tk_task_step(task, c->ready.items[i].step);
-    if (tk_step_startable(step)) c->ready.items[kept++] = c->ready.items[i];
+    if (!tk_step_startable(step)) continue;
+    if (step->flags & TK_STEP_F_PERMIT) tk_decide_lapse(&t->d, task, c->ready.items[i].step);
+    c->ready.items[kept++] = c->ready.items[i];
   }
   c->ready.count = kept;
   kept = 0;
@@ -282,7 +294,7 @@ static void drop_stale(turn *t) {
 
 static bool writes_anything(const turn *t) {
   const tk_changes *c = &t->changes;
-  return c->dirty.count || c->schedules.count || c->unready.count || c->annotations.count || c->identities.count ||
+  return c->dirty.count || c->schedules.count || c->limits.count || c->unready.count || c->annotations.count || c->identities.count ||
          t->load.event_count || t->load.schedule_event_count || t->load.notice_count;
 }
 
@@ -378,7 +390,9 @@ static void begin_turn(turn *t, tk_engine *e) {
   tk_arena_reset(&e->arena);
   e->turn++;
   t->changes.arena = &e->arena;
-  t->d = (tk_decide){.changes = &t->changes, .now_us = tk_clock_now_us(&e->clock), .rng = &e->rng, .process = e->process.number};
+  tk_store_limit_source(e->store, &t->limits);
+  t->d = (tk_decide){.changes = &t->changes, .now_us = tk_clock_now_us(&e->clock), .rng = &e->rng, .process = e->process.number,
+                     .limits = &t->limits};
 }
 
 static int load(turn *t, const tk_plan *plan, tk_err *err) {
@@ -434,8 +448,9 @@ bool tk_engine_turn(tk_engine *e) {
   }
   decide_loaded(&t);
   decide_requests(&t);
-  tk_workers_claim(e, &t.d, &t.load);
+  bool claim_again = tk_workers_claim(e, &t.d, &t.load, plan.candidates);
   drop_stale(&t);
+  tk_decide_call_waiters(&t.d);
   if (!writes_anything(&t) && !e->finished_count) tk_store_abort(e->store);
   else code = commit_turn(&t, &err);
   if (code) {
@@ -443,7 +458,7 @@ bool tk_engine_turn(tk_engine *e) {
     return true;
   }
   note_own_timers(&t);
-  e->again = t.load.more || t.changes.inbox.count;
+  e->again = t.load.more || t.changes.inbox.count || claim_again;
   perform(&t);
   return true;
 }
@@ -482,6 +497,7 @@ bool tk_engine_recover(tk_engine *e, uint32_t process) {
       goto failed;
     }
     drop_stale(&t);
+    tk_decide_call_waiters(&t.d);
     code = commit(&t, process, batches, batch_count, &err);
     if (code) goto failed;
     perform(&t);

@@ -51,6 +51,9 @@ typedef struct tk_approval_filter {
 int tk_view_approvals(tk_engine *engine, const tk_approval_filter *filter, const tk_id *task, tk_buf *out, tk_err *err);
 /* Number of the definition that a task runs by. */
 int tk_view_definition_of(tk_engine *engine, const tk_id *id, uint32_t *definition, tk_err *err);
+/* [{"name","rate","per","burst","concurrency","keys_in_use","running","waiting"}], by name; one of them when name is given
+ * (not_found); each with at most `keys` of its keys that are in use, when that is not 0. */
+int tk_view_limits(tk_engine *engine, tk_slice name, size_t keys, tk_buf *out, tk_err *err);
 /* Status of one task without the rest: for wait. */
 int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *err);
 /* An id by text: whole, or a unique beginning or end of 6 or more characters, or "@last". not_found; invalid when ambiguous. */

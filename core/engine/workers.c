@@ -137,11 +137,12 @@ static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t ind
 }
 
 /* Takes the best of what became ready in this turn and of what waits in the index until the slots are full. */
-void tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load) {
+bool tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load, size_t wanted) {
   tk_changes *changes = d->changes;
   size_t fresh_count = changes->ready.count, fresh = 0, indexed = 0, kept = 0;
   tk_batch *batch = NULL;
-  if (!tk_workers_free(e) || (!fresh_count && !load->candidate_count)) return;
+  bool denied = false;
+  if (!tk_workers_free(e) || (!fresh_count && !load->candidate_count)) return false;
   sort_ready(changes->ready.items, fresh_count);
   while ((fresh < fresh_count || indexed < load->candidate_count) && tk_workers_free(e)) {
     bool from_index = fresh == fresh_count || (indexed < load->candidate_count &&
@@ -156,6 +157,7 @@ void tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load) {
     }
     tk_children_look(e, task);
     tk_claim_result result = tk_decide_claim(d, task, &entry, from_index);
+    denied = denied || (result == TK_CLAIM_NOT && from_index);
     if (result == TK_CLAIM_NOT) continue;
     if (result == TK_CLAIM_RUN_MORE && from_index) indexed--;
     else if (result == TK_CLAIM_RUN_MORE) fresh--;
@@ -167,6 +169,7 @@ void tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load) {
   }
   for (; fresh < fresh_count; fresh++) changes->ready.items[kept++] = changes->ready.items[fresh];
   changes->ready.count = kept;
+  return denied && load->candidate_count == wanted && tk_workers_free(e);
 }
 
 /* Batches whose claims have all ended are deleted by the commit of the turn that ends the last. */

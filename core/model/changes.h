@@ -83,6 +83,10 @@ typedef struct tk_changes {
   TK_LIST(tk_context_change) contexts;
   TK_LIST(tk_chunk_key) unchunks; /* chunks behind the last step of a task that was migrated */
   TK_LIST(struct tk_schedule *) schedules;   /* changed ones, each once; in order: one may be deleted and made anew */
+  TK_LIST(tk_limit *) limits;     /* these four: each once */
+  TK_LIST(tk_meter *) meters;
+  TK_LIST(tk_waiter *) waiters;
+  TK_LIST(tk_permit *) permits;
   int64_t tasks_delta[TK_TASK_STATUS_COUNT], steps_delta[TK_STEP_STATUS_COUNT];   /* counters by status */
 } tk_changes;
 

@@ -90,6 +90,7 @@ static void start_attempt(tk_decide *d, tk_task *task, uint32_t index) {
 
 static tk_claim_result claim_element(tk_decide *d, tk_task *task, tk_ready *ready) {
   uint32_t map = ready->step;
+  if (task->graph->steps[map].limit_count && !tk_part_admit(d, task, map)) return TK_CLAIM_NOT;
   ready->step = tk_fan_next(d, task, map);
   start_attempt(d, task, ready->step);
   tk_fan_give(d, task, map);
@@ -121,6 +122,7 @@ tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bo
     put_claim(d, task, index, 0);
     return TK_CLAIM_ASK;
   }
+  if (tk_task_template(task, index)->limit_count && !tk_task_is_map(task, index) && !tk_part_admit(d, task, index)) return TK_CLAIM_NOT;
   start_attempt(d, task, index);
   return TK_CLAIM_RUN;
 }
@@ -139,6 +141,7 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
     case TK_EV_TIMER: tk_decide_timer(d, task, event); return TK_OK;
     case TK_EV_SWEEP: tk_decide_sweep(d, task, event); return TK_OK;
     case TK_EV_CHILD_ENDED: tk_decide_child_ended(d, task, event); return TK_OK;
+    case TK_EV_LIMIT_WAKE: tk_decide_wake(d, task, event); return TK_OK;
     case TK_EV_CANCEL:
     case TK_EV_PAUSE:
     case TK_EV_RESUME:

@@ -11,6 +11,7 @@ typedef struct tk_decide {
   tk_rng *rng;
   uint32_t process;               /* number of the process that takes the turn (owner of new claims) */
   tk_slice audit;                 /* of the operation that is decided: children get it too. Set by tk_decide_event */
+  const tk_limit_source *limits;
 } tk_decide;
 
 /* Applies `event` to `task`. 0; or for clients' operations TK_E_REFUSED / TK_E_INVALID with the reason (nothing was changed).
@@ -45,5 +46,13 @@ int tk_decide_schedule(tk_decide *d, tk_schedule *schedule, const tk_event *even
 void tk_decide_schedule_answered(tk_decide *d, tk_schedule *schedule, const tk_fire *occurrence, tk_fires *fires);
 /* An occurrence does not become a task after all. */
 void tk_decide_schedule_skip(tk_decide *d, tk_schedule *schedule, int64_t scheduled_us, const char *reason);
+/* A step that its limits would let start was not claimed, or may not start now: it gives its places to others and asks again when
+ * it is claimed. */
+void tk_decide_lapse(tk_decide *d, tk_task *task, uint32_t index);
+/* Declares a limit or sets rules at run time; no is the number of its name. TK_E_NOT_FOUND, or TK_E_INVALID when the rules
+ * allow nothing. */
+int tk_decide_limit(tk_decide *d, uint32_t no, const tk_limit_change *change, tk_err *err);
+/* Last in a turn: those who wait for what this turn made free are called. */
+void tk_decide_call_waiters(tk_decide *d);
 
 #endif

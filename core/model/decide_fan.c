@@ -18,7 +18,7 @@ static bool is_over(const tk_graph_step *g, const tk_fan *fan) {
 static bool may_give(const tk_task *task, uint32_t map, const tk_step *step) {
   const tk_graph_step *g = graph_step(task, map);
   const tk_fan *fan = step->fan;
-  if (step->status != TK_STEP_IN_PROGRESS || fan->stopped) return false;
+  if (step->status != TK_STEP_IN_PROGRESS || fan->stopped || step->flags & TK_STEP_F_LIMITED) return false;
   if (g->map_parallel && fan->running >= g->map_parallel) return false;
   return fan->queued || (fan->next < fan->count && !is_over(g, fan));
 }
@@ -41,6 +41,7 @@ void tk_fan_give(tk_decide *d, tk_task *task, uint32_t map) {
 void tk_fan_take_back(tk_decide *d, tk_task *task, uint32_t map) {
   tk_step *step = tk_task_step(task, map);
   if (step->flags & TK_STEP_F_GIVING) tk_part_unindex(d, task, map);
+  if (step->flags & TK_STEP_F_GIVING && step->flags & TK_STEP_F_PERMIT) tk_part_leave_queues(d, task, map);
   if (step->flags & TK_STEP_F_HELD) task->held--;
   step->flags &= (uint16_t)~(TK_STEP_F_GIVING | TK_STEP_F_HELD);
 }

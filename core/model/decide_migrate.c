@@ -81,6 +81,13 @@ static bool is_under_way(const tk_step *step) {
 }
 static bool is_begun(const tk_step *step) { return (step->status != TK_STEP_PENDING && step->status != TK_STEP_READY) || step->attempts; }
 
+static bool same_limits(const tk_graph_step *a, const tk_graph_step *b) {
+  bool same = a->limit_count == b->limit_count;
+  for (uint32_t i = 0; same && i < a->limit_count; i++)
+    same = a->limits[i].keyed == b->limits[i].keyed && tk_slice_eq(a->limits[i].name, b->limits[i].name);
+  return same;
+}
+
 /* Instances lie behind the graph's steps and name their templates by index: both must be where they were. */
 static int admit_instances(const move *v) {
   if (!v->task->instances) return TK_OK;
@@ -91,6 +98,8 @@ static int admit_instances(const move *v) {
     if (tk_task_step(v->task, i)->fan && (v->place[i] != i || !(v->to->steps[i].flags & TK_GRAPH_MAP)))
       return refuse(v, i, "has mapped its list, and is not a map at the same place of version %.*s", (int)v->to->version.size,
                     v->to->version.data);
+    else if (tk_task_step(v->task, i)->fan && !same_limits(&v->from->steps[i], &v->to->steps[i]))
+      return refuse(v, i, "has mapped its list within other limits than version %.*s has", (int)v->to->version.size, v->to->version.data);
   return TK_OK;
 }
 
@@ -109,7 +118,7 @@ static int admit_step(const move *v, uint32_t i) {
   if (v->from->steps[i].kind != new->kind || ((v->from->steps[i].flags ^ new->flags) & TK_GRAPH_MAP))
     return refuse(v, i, "is %s, and '%.*s' of version %.*s is a step of another kind", tk_step_status_name(step->status),
                   (int)new->name.size, new->name.data, (int)version.size, version.data);
-  bool rooted = step->waiting_for == TK_WAIT_APPROVAL || step->waiting_for == TK_WAIT_CHILD || step->waiting_for == TK_WAIT_RATE_LIMIT;
+  bool rooted = step->waiting_for == TK_WAIT_APPROVAL || step->waiting_for == TK_WAIT_CHILD;
   if (rooted && v->place[i] != i)
     return refuse(v, i, "waits for %s and is step %u of version %.*s, not %u: settle it first",
                   tk_waiting_for_name(step->waiting_for), v->place[i] + 1, (int)version.size, version.data, i + 1);
@@ -174,8 +183,9 @@ static void forget_payload(const move *v, uint64_t payload) {
   if (payload) tk_list_push(v->d->changes->arena, &v->d->changes->unpayloads, payload);
 }
 
-/* A signal of another name is another thing to wait for. */
+/* A signal of another name is another thing to wait for; and what waits for its limits asks those of the new version. */
 static bool waits_anew(const move *v, uint32_t i, const tk_step *step) {
+  if (step->waiting_for == TK_WAIT_RATE_LIMIT) return true;
   return step->waiting_for == TK_WAIT_SIGNAL && !tk_slice_eq(v->from->steps[i].signal, v->to->steps[v->place[i]].signal);
 }
 
@@ -191,6 +201,7 @@ static void carry(move *v, uint32_t i) {
   uint32_t to = v->place[i];
   bool stays = to == i && (old->status == TK_STEP_WAITING || old->status == TK_STEP_IN_PROGRESS) && !waits_anew(v, i, old);
   if (old->status == TK_STEP_IN_PROGRESS) tk_fan_take_back(v->d, v->task, i);   /* a map: nothing else is, where nothing runs */
+  if (old->flags & TK_STEP_F_PERMIT && !tk_task_is_map(v->task, i)) tk_part_forget_limits(v->d, v->task, i);
   int64_t due_us = old->due_us;
   if (!stays) tk_part_unhook(v->d, v->task, i);
   count(v, v->from, i, old->status, -1);
@@ -206,6 +217,7 @@ static void carry(move *v, uint32_t i) {
   step->met = step->unmet = step->failed_deps = 0;
   step->flags &= ~(TK_STEP_F_RELEASED | TK_STEP_F_FAILED);
   if (old->status == TK_STEP_SKIPPED && !bypassed) step->flags &= ~TK_STEP_F_BYPASS;
+  if (tk_graph_step_keyed(&v->to->steps[to]) && !step->fan) step->flags &= ~TK_STEP_F_ASKED;   /* for its keys */
   if (old->status == TK_STEP_READY || (old->status == TK_STEP_WAITING && waits_anew(v, i, old))) {
     step->status = TK_STEP_PENDING;
     step->waiting_for = TK_WAIT_NONE;

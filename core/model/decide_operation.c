@@ -251,7 +251,7 @@ static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   } else if (event->timer_kind == TK_TIMER_CHILD) {
     tk_part_child_late(d, task, event->step);
   } else {
-    tk_part_again(d, task, event->step);
+    tk_part_try_again(d, task, event->step);
     return;
   }
   tk_part_settle(d, task, tk_task_step(task, event->step)->error);
@@ -260,7 +260,8 @@ static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
 void tk_decide_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   if (event->step != TK_NO_STEP) {
     const tk_step *step = tk_task_step(task, event->step);
-    if (step->status != TK_STEP_WAITING || step->due_us != event->due_us) return;   /* it moved on; the entry was stale */
+    bool waits = step->status == TK_STEP_WAITING || step->flags & TK_STEP_F_LIMITED;
+    if (!waits || step->due_us != event->due_us) return;   /* it moved on; the entry was stale */
     step_timer(d, task, event);
     return;
   }

@@ -141,10 +141,14 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
   step->flags |= TK_STEP_F_ASKED;
   if (step->inputs) tk_list_push(d->changes->arena, &d->changes->unpayloads, step->inputs);   /* asked anew */
   step->inputs = event->data.size ? tk_changes_payload(d->changes, event->data) : 0;
+  bool map = tk_task_is_map(task, index);
+  tk_slice list = event->name;
+  if (map && tk_graph_step_keyed(g)) list = tk_part_keep_keys(d, task, index, list);
+  else if (event->keys.size && g->limit_count) tk_part_keep_keys(d, task, index, event->keys);
   if (g->kind == TK_KIND_APPROVAL) {
     tk_part_open_approval(d, task, index, event->name);
-  } else if (tk_task_is_map(task, index)) {
-    tk_fan_answered(d, task, index, event->name, event->cursor);
+  } else if (map) {
+    tk_fan_answered(d, task, index, list, event->cursor);
   } else if (g->kind == TK_KIND_SWITCH) {
     complete_and_release(d, task, index, event->name, event->cursor);
   } else if (g->kind == TK_KIND_SLEEP && g->sleep_us < 0) {
@@ -207,6 +211,7 @@ int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *
       break;
     case TK_EV_STEP_LOST: ask ? ask_ended(d, task, event) : step_lost(d, task, event); break;
     case TK_EV_HEARTBEAT: heartbeat(d, task, event); return TK_OK;
+    case TK_EV_STEP_COST: tk_part_correct_cost(d, task, event); return TK_OK;
     case TK_EV_STEP_LOG: tk_part_log(d, task, TK_LOG_STEP_LOGGED, event->step, event->attempt, 0, event->data); return TK_OK;
     case TK_EV_ASK_DONE:
     case TK_EV_ASK_FAILED: ask_ended(d, task, event); break;

@@ -69,6 +69,7 @@ void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t statu
   d->changes->steps_delta[from]--;
   d->changes->steps_delta[status]++;
   step->status = status;
+  if (tk_task_template(task, index)->limit_count) tk_part_limited_moved(d, task, index, from);
   if (status != TK_STEP_WAITING) step->waiting_for = TK_WAIT_NONE;
   if (status != TK_STEP_IN_PROGRESS) step->owner = 0;
   if (tk_step_final(status)) step->completed_at_us = d->now_us;
@@ -154,6 +155,7 @@ static bool at_limit(const tk_task *task) { return task->graph->max_parallel && 
 bool tk_part_may_start(const tk_task *task) { return tk_part_is_open(task) && !at_limit(task); }
 
 void tk_part_hold(tk_decide *d, tk_task *task, uint32_t index) {
+  if (tk_task_step(task, index)->flags & TK_STEP_F_PERMIT) tk_part_leave_queues(d, task, index);
   tk_task_step(task, index)->flags |= TK_STEP_F_HELD;
   if (!task->held || index < task->held_from) task->held_from = index;
   task->held++;
@@ -217,6 +219,7 @@ static void interrupt(tk_decide *d, tk_task *task, uint32_t index, const tk_step
 
 void tk_part_unhook(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
+  if (step->flags & TK_STEP_F_PERMIT) tk_part_leave_queues(d, task, index);
   if (step->status == TK_STEP_READY) {
     if (step->flags & TK_STEP_F_ASKING) {
       interrupt(d, task, index, step);

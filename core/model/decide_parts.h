@@ -129,6 +129,23 @@ void tk_part_begin_pending(tk_decide *d, tk_task *task, uint32_t from);
 /* One more dependency of the step has spoken. */
 void tk_part_count_end(tk_step *step, uint8_t end);
 
+/* ---- Limits (decide_limit.c); for steps whose graph step has some ---- */
+
+/* Takes what the step needs of its limits, all or nothing. False: it waits now, until its slot or until it is called. */
+bool tk_part_admit(tk_decide *d, tk_task *task, uint32_t index);
+/* Its status was `from`: what ran gives its places back, and what is at its end forgets its keys. */
+void tk_part_limited_moved(tk_decide *d, tk_task *task, uint32_t index, uint8_t from);
+/* It does not wait any more. */
+void tk_part_leave_queues(tk_decide *d, tk_task *task, uint32_t index);
+/* Nor has it keys any more. */
+void tk_part_forget_limits(tk_decide *d, tk_task *task, uint32_t index);
+/* The ask told its keys; returns what stands behind them. */
+tk_slice tk_part_keep_keys(tk_decide *d, tk_task *task, uint32_t index, tk_slice keys);
+/* Its time has come: what waited, a step or a map, is ready to be claimed. */
+void tk_part_try_again(tk_decide *d, tk_task *task, uint32_t index);
+void tk_decide_wake(tk_decide *d, tk_task *task, const tk_event *event);
+void tk_part_correct_cost(tk_decide *d, tk_task *task, const tk_event *event);
+
 /* By kind of event: workers' outcomes, clients' operations. */
 int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err);
 int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err);

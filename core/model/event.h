@@ -2,6 +2,7 @@
  * the durable inbox). Pure data; slices are borrowed until the event was answered. */
 #ifndef TK_MODEL_EVENT_H
 #define TK_MODEL_EVENT_H
+#include "model/limit.h"
 #include "model/task.h"
 
 typedef enum tk_event_type { /* stored in the inbox: never renumber */
@@ -51,6 +52,9 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_SCHEDULE_ENDED,    /* a task of it is final: child; cursor: its status */
                              TK_EV_SCHEDULE_REOPENED, /* it is not any more */
                              TK_EV_SCHEDULE_GO_ON,    /* with what was too much for one turn */
+                             TK_EV_LIMIT_WAKE, /* from a limit to a step that waits for it: try at due_us */
+                             TK_EV_LIMIT,      /* from clients, to no task: `limit` is declared or set */
+                             TK_EV_STEP_COST,  /* from workers: the limit `cursor` of the step costs delay_us units more than charged */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
@@ -59,7 +63,8 @@ typedef enum tk_timer_kind {      /* stored */
   TK_TIMER_SLEEP, TK_TIMER_SIGNAL,  /* a sleep ends; a signal did not come in time */
   TK_TIMER_APPROVAL,              /* the next escalation of an approval, or its deadline */
   TK_TIMER_CHILD,                 /* a child did not end in time */
-  TK_TIMER_SCHEDULE               /* an occurrence of a schedule */
+  TK_TIMER_SCHEDULE,              /* an occurrence of a schedule */
+  TK_TIMER_LIMIT                    /* a step's slot in its limits */
 } tk_timer_kind;
 
 typedef enum tk_sweep_kind {      /* stored */
@@ -106,11 +111,13 @@ typedef struct tk_event {
   tk_slice failure;               /* STEP_DONE, STEP_SKIPPED, STEP_PARKED that were decided upon a failure: its error JSON, counted
                                      and logged first; `audit` is then the data of what is logged next. CHILD_ENDED. Never in the
                                      inbox */
+  tk_slice keys;                  /* ASK_DONE: of the step's limits, in their order, each with its size (varint) before it */
   int64_t until_us;               /* SCHEDULE_BACKFILL */
   const struct tk_submission *submission;   /* SUBMIT, SPAWN */
   const struct tk_vote *vote;     /* VOTE */
   const struct tk_migration *migration;     /* MIGRATE */
-  const struct tk_schedule_spec *schedule;  /* SCHEDULE_PUT. None of these four in the inbox */
+  const struct tk_schedule_spec *schedule;  /* SCHEDULE_PUT */
+  const struct tk_limit_change *limit;      /* LIMIT. None of these five in the inbox */
 } tk_event;
 static inline bool tk_event_of_schedule(const tk_event *event) {
   return (event->type >= TK_EV_SCHEDULE_PUT && event->type <= TK_EV_SCHEDULE_GO_ON) ||
@@ -128,6 +135,14 @@ typedef struct tk_migration {
   tk_slice context;               /* a JSON object; empty: as it is */
   bool dry;                       /* only whether it can be */
 } tk_migration;
+
+/* A limit is declared by a file, or some of its rules are set at run time. */
+typedef struct tk_limit_change {
+  tk_slice name;
+  bool declared;                  /* by a file: all rules; nothing changes when the file says what it said before */
+  bool sets_rate, sets_per, sets_burst, sets_concurrency;
+  tk_limit_rules rules;
+} tk_limit_change;
 
 typedef enum tk_identity_conflict { TK_IDENTITY_RETURN = 0, TK_IDENTITY_REJECT } tk_identity_conflict;
 

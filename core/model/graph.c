@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "bounds.h"
 
-#define GRAPH_VERSION 3   /* 1 had no kinds, joins, cases; 2 no maps and children */
+#define GRAPH_VERSION 3   /* 1 had no kinds, joins, cases; 2 no maps, children and limits */
 
 /* One block: the graph, its steps, the edges both ways, the name index, retry lists, and the texts. */
 typedef struct graph_block {
@@ -17,7 +17,7 @@ typedef struct graph_block {
 static size_t aligned(size_t n) { return (n + 15) & ~(size_t)15; }
 
 static size_t block_size(const tk_graph *from) {
-  size_t n = from->step_count, edges = 0, lists = 0, cases = 0, members = 0,
+  size_t n = from->step_count, edges = 0, lists = 0, cases = 0, members = 0, limits = 0,
          text = from->ns.size + from->name.size + from->version.size + from->queue.size;
   for (size_t i = 0; i < n; i++) {
     const tk_graph_step *s = &from->steps[i];
@@ -25,6 +25,8 @@ static size_t block_size(const tk_graph *from) {
     lists += s->retry.backoff == TK_BACKOFF_LIST ? s->retry.list_count : 0;
     text += s->name.size + s->queue.size + s->signal.size + s->child.size;
     cases += s->case_count;
+    limits += s->limit_count;
+    for (uint32_t l = 0; l < s->limit_count; l++) text += s->limits[l].name.size;
     for (uint32_t c = 0; c < s->case_count; c++) {
       members += s->cases[c].count;
       text += s->cases[c].name.size;
@@ -32,7 +34,7 @@ static size_t block_size(const tk_graph *from) {
   }
   return aligned(sizeof(graph_block)) + aligned(n * sizeof(tk_graph_step)) + aligned(edges * 2 * sizeof(uint32_t)) +
          aligned(n * sizeof(uint32_t)) + aligned(lists * sizeof(double)) + aligned(cases * sizeof(tk_graph_case)) +
-         aligned(members * sizeof(uint32_t)) + text;
+         aligned(members * sizeof(uint32_t)) + aligned(limits * sizeof(tk_graph_limit)) + text;
 }
 
 typedef struct cursor { char *at; } cursor;
@@ -99,6 +101,8 @@ static int check_shape(const tk_graph *from, tk_err *err) {
     for (uint32_t c = 0; c < s->case_count; c++)
       for (uint32_t k = 0; k < s->cases[c].count; k++)
         if (s->cases[c].steps[k] >= from->step_count) return tk_err_set(err, TK_E_INVALID, "step %u: a case names no step", i);
+    if (s->limit_count > TK_LIMIT_STEP_LIMITS || (s->limit_count && s->kind != TK_KIND_RUN))
+      return tk_err_set(err, TK_E_INVALID, "step %u: a step that runs has at most %d limits", i, TK_LIMIT_STEP_LIMITS);
   }
   return TK_OK;
 }
@@ -145,6 +149,22 @@ static void copy_cases(tk_graph_step *to, const tk_graph_step *from, case_room *
   }
 }
 
+static tk_graph_limit *take_limit_room(cursor *c, const tk_graph *from) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < from->step_count; i++) count += from->steps[i].limit_count;
+  return take(c, count * sizeof(tk_graph_limit));
+}
+
+static void copy_limits(tk_graph_step *to, const tk_graph_step *from, tk_graph_limit **room, char **text) {
+  to->limits = *room;
+  for (uint32_t i = 0; i < from->limit_count; i++) {
+    tk_graph_limit *limit = (*room)++;
+    *limit = from->limits[i];
+    limit->name = take_text(text, limit->name);
+    limit->no = 0;
+  }
+}
+
 int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   int code = check_shape(from, err);
   if (code) return code;
@@ -155,7 +175,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   graph_block *block = take(&c, sizeof *block);
   tk_graph *g = &block->graph;
   *g = *from;
-  g->step_queues = g->signals = false;
+  g->step_queues = g->signals = g->limited = g->numbered = false;
   g->memory = block;
   g->steps = take(&c, n * sizeof *g->steps);
   uint32_t *edge = take(&c, edges * 2 * sizeof *edge);
@@ -164,6 +184,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   for (uint32_t i = 0; i < n; i++) lists += from->steps[i].retry.backoff == TK_BACKOFF_LIST ? from->steps[i].retry.list_count : 0;
   double *list = take(&c, lists * sizeof *list);
   case_room room = take_case_room(&c, from);
+  tk_graph_limit *limits = take_limit_room(&c, from);
   char *text = c.at;
   g->ns = take_text(&text, from->ns);
   g->name = take_text(&text, from->name);
@@ -179,6 +200,8 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     s->signal = take_text(&text, f->signal);
     s->child = take_text(&text, f->child);
     copy_cases(s, f, &room, &text);
+    copy_limits(s, f, &limits, &text);
+    g->limited = g->limited || s->limit_count;
     s->ends_matter = false;
     g->signals = g->signals || s->kind == TK_KIND_SIGNAL;
     g->step_queues = g->step_queues || s->queue.size;
@@ -258,6 +281,15 @@ static void encode_kind(const tk_graph_step *s, tk_buf *out) {
   }
 }
 
+static void encode_limits(const tk_graph_step *s, tk_buf *out) {
+  tk_buf_varint(out, s->limit_count);
+  for (uint32_t i = 0; i < s->limit_count; i++) {
+    tk_buf_bytes(out, s->limits[i].name);
+    tk_buf_varint(out, s->limits[i].cost);
+    tk_buf_u8(out, s->limits[i].keyed);
+  }
+}
+
 /* The layout of GRAPH_VERSION. To change it: raise the version, keep reading the earlier ones, add their bytes to the fixtures.
  */
 void tk_graph_encode(const tk_graph *g, tk_buf *out) {
@@ -283,6 +315,7 @@ void tk_graph_encode(const tk_graph *g, tk_buf *out) {
     encode_kind(s, out);
     encode_map(s, out);
     if (s->kind == TK_KIND_CHILD) tk_buf_bytes(out, s->child);
+    encode_limits(s, out);
   }
 }
 
@@ -334,6 +367,23 @@ static void decode_kind(tk_reader *r, tk_graph_step *s, tk_arena *arena) {
   s->case_count = (uint32_t)cases;
 }
 
+static void decode_limits(tk_reader *r, tk_graph_step *s, tk_arena *arena) {
+  uint64_t count = tk_read_varint(r);
+  if (count > TK_LIMIT_STEP_LIMITS) {
+    r->bad = true;
+    return;
+  }
+  tk_graph_limit *list = TK_ARENA_ARRAY(arena, tk_graph_limit, count);
+  for (uint64_t i = 0; i < count; i++) {
+    list[i].name = tk_read_bytes(r);
+    list[i].cost = (uint32_t)tk_read_varint(r);
+    list[i].keyed = tk_read_u8(r);
+    if (!list[i].cost || !list[i].name.size) r->bad = true;
+  }
+  s->limits = list;
+  s->limit_count = (uint32_t)count;
+}
+
 static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t version) {
   s->name = tk_read_bytes(r);
   uint64_t deps = tk_read_varint(r);
@@ -357,6 +407,7 @@ static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t
     s->map_failures = tk_read_f64le(r);
   }
   if (s->kind == TK_KIND_CHILD) s->child = tk_read_bytes(r);
+  if (version >= 3) decode_limits(r, s, arena);
 }
 
 int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {

@@ -63,6 +63,14 @@ typedef struct tk_graph_case {
   uint32_t count;
 } tk_graph_case;
 
+/* A limit that a step passes before each start. */
+typedef struct tk_graph_limit {
+  tk_slice name;
+  uint32_t cost;             /* units of its rate, >= 1 */
+  bool keyed;                /* the ask tells its key */
+  uint32_t no;               /* not stored: number of its name, as queue_no */
+} tk_graph_limit;
+
 typedef struct tk_graph_step {
   tk_slice name;
   const uint32_t *deps, *outs;      /* indexes of the steps it depends on / that depend on it, ascending */
@@ -80,10 +88,19 @@ typedef struct tk_graph_step {
   uint32_t case_count;
   uint32_t map_parallel;            /* of TK_GRAPH_MAP: elements in progress at once; 0: no limit */
   double map_failures;              /* of TK_GRAPH_MAP: how many may fail; below 1 a fraction of them */
+  const tk_graph_limit *limits;     /* of TK_KIND_RUN */
+  uint32_t limit_count;             /* 0 .. TK_LIMIT_STEP_LIMITS */
   bool ends_matter;                 /* derived: a dependent joins with TK_JOIN_ALL_DONE, so that errors release it too */
   tk_slice queue;                   /* empty: the task's */
   uint32_t queue_no; /* not stored: its number in the store that is open, filled before the graph is shared; 0: the task's */
 } tk_graph_step;
+
+/* Whether the ask for the step tells keys of its limits; for a map they stand before its list. */
+static inline bool tk_graph_step_keyed(const tk_graph_step *step) {
+  for (uint32_t i = 0; i < step->limit_count; i++)
+    if (step->limits[i].keyed) return true;
+  return false;
+}
 
 typedef struct tk_graph {
   tk_slice ns, name, version;
@@ -94,6 +111,8 @@ typedef struct tk_graph {
   uint32_t step_count;              /* 1 .. TK_LIMIT_STEPS */
   bool signals;                     /* derived: some step waits for a signal */
   bool step_queues;                 /* derived: some step has a queue of its own */
+  bool limited;                     /* derived: some step has limits */
+  bool numbered;                    /* not stored: the numbers of its limits are filled in */
   tk_graph_step *steps;
   void *memory;                     /* owns everything above */
 } tk_graph;

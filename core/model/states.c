@@ -34,7 +34,7 @@ const tk_transition tk_step_transitions[] = {
     {TK_STEP_PENDING, TK_STEP_CANCELLED, "cancel"},
     {TK_STEP_PENDING, TK_STEP_RESOLVED, "resolve"},
     {TK_STEP_READY, TK_STEP_IN_PROGRESS, "a worker starts an attempt, or the list of its elements is known"},
-    {TK_STEP_READY, TK_STEP_WAITING, "it sleeps, or waits for a signal, for people or for its child"},
+    {TK_STEP_READY, TK_STEP_WAITING, "it sleeps, or waits for a signal, for people, for its child or for its limits"},
     {TK_STEP_READY, TK_STEP_COMPLETE, "the switch named a branch, its signal came before, or its list is empty"},
     {TK_STEP_READY, TK_STEP_SKIPPED, "its condition says no"},
     {TK_STEP_READY, TK_STEP_PENDING, "its task moves to a version in which it has to wait"},

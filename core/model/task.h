@@ -29,7 +29,9 @@ enum {                           /* tk_step.flags; stored */
   TK_STEP_F_FAILED = 32,         /* its dependents were told of its error; told again when it becomes done after all */
   TK_STEP_F_GIVING = 128,        /* a map in progress that has an element to start: it is in the ready index for it */
   TK_STEP_F_QUEUED = 256,        /* an element that is ready: its map gives it out */
-  TK_STEP_F_CHILD_GONE = 512     /* its child was cancelled: the next attempt makes a new one */
+  TK_STEP_F_CHILD_GONE = 512,    /* its child was cancelled: the next attempt makes a new one */
+  TK_STEP_F_PERMIT = 1024,       /* it has a tk_permit: keys of its limits, or places where it waits */
+  TK_STEP_F_LIMITED = 2048       /* a map in progress that gives nothing until its limits let it */
 };
 
 /* A map in progress or behind that. Its elements are instances that lie one after the other; those that were never touched are

@@ -241,6 +241,7 @@ static void write_all(writer *w) {
   write_indexes(w);
   write_flow(w);
   write_rows(w);
+  if (!w->rc) w->rc = tk_store_write_limits(w->store, w->changes, w->err);
   write_meta(w);
 }
 

@@ -91,10 +91,14 @@ static void check_name_number(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "the name '%.*s' has number %llu, which has no name", (int)key.size, key.data, NO(number));
 }
 
-static void resolve_queues(tk_check *c, tk_graph *graph) {
+static void resolve_names(tk_check *c, tk_graph *graph) {
   for (uint32_t i = 0; i < graph->step_count; i++) {
     tk_slice queue = graph->steps[i].queue;
     if (queue.size) graph->steps[i].queue_no = tk_snap_find_name(c->snap, queue);
+    for (uint32_t l = 0; l < graph->steps[i].limit_count; l++) {
+      tk_graph_limit *limit = (tk_graph_limit *)&graph->steps[i].limits[l];
+      limit->no = tk_snap_find_name(c->snap, limit->name);
+    }
   }
 }
 
@@ -126,7 +130,7 @@ static void check_definition(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "the graph of definition %u is damaged: %s", d.number, err.message);
     return;
   }
-  resolve_queues(c, graph);
+  resolve_names(c, graph);
   tk_map_put(&c->graphs, d.number, graph);
 }
 
@@ -358,7 +362,12 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_INBOX, check_inbox);
   walk(c, TK_TABLE_NOTICES, check_notice);
   walk(c, TK_TABLE_SIGNALS, check_signal);
+  walk(c, TK_TABLE_LIMITS, tk_check_limit);
+  walk(c, TK_TABLE_METERS, tk_check_meter);
   walk(c, TK_TABLE_TASKS, tk_check_task);
+  walk(c, TK_TABLE_WAITERS, tk_check_waiter);
+  walk(c, TK_TABLE_PERMITS, tk_check_permit);
+  tk_check_meters(c);
   check_payload_use(c);
   walk(c, TK_TABLE_CHUNKS, check_chunk);
   walk(c, TK_TABLE_IDS, check_id);
@@ -380,6 +389,7 @@ static void free_check(tk_check *c) {
   while (tk_map_next(&c->graphs, &cursor, NULL, &graph)) tk_graph_free(graph);
   tk_map_free(&c->graphs);
   tk_map_free(&c->claims);
+  tk_map_free(&c->meters);
   tk_map_free(&c->sweeps);
   tk_arena_free(&c->arena);
   tk_free(c->last_logs);

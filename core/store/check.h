@@ -20,7 +20,8 @@ typedef struct tk_check {
   uint8_t *payloads;              /* by payload number: 1 it is there, 2 something refers to it; meta.next_payload entries */
   tk_map claims;                  /* tk_check_step_key -> tk_check_claim */
   tk_map sweeps;                  /* task number -> 1 + events in the inbox (as a pointer) */
-  tk_arena arena;                 /* of the claims */
+  tk_map meters;                  /* hash -> what check_limit.c counts of a key */
+  tk_arena arena;                 /* of the claims and meters */
   int64_t tasks_by_status[TK_TASK_STATUS_COUNT], steps_by_status[TK_STEP_STATUS_COUNT];
 } tk_check;
 
@@ -44,5 +45,14 @@ void tk_check_schedule(tk_check *c, tk_slice key, tk_slice record);
 void tk_check_schedule_name(tk_check *c, tk_slice key, tk_slice record);
 void tk_check_schedule_timer(tk_check *c, const tk_timer *timer);
 bool tk_check_has_schedule(tk_check *c, uint64_t no);
+
+/* check_limit.c: records of limits; what a step with limits says of them; at the end, what was counted. */
+void tk_check_limit(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_meter(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_waiter(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_limited_step(tk_check *c, const tk_task *task, uint32_t index, const tk_step *step);
+/* A permit against its step. */
+void tk_check_permit(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_meters(tk_check *c);
 
 #endif

@@ -135,13 +135,14 @@ static void check_step(task_check *t, uint32_t index, const tk_step *step) {
   if (step->status == TK_STEP_READY && asking) check_claimed(t, index, step, 0);
   else if (tk_step_startable(step)) check_indexed(t, index, step);
   else if (step->status == TK_STEP_IN_PROGRESS && !tk_task_is_map(task, index)) check_claimed(t, index, step, step->attempts);
-  if (step->status == TK_STEP_WAITING && step->due_us) check_timed(t, index, step->due_us);
+  if ((step->status == TK_STEP_WAITING || step->flags & TK_STEP_F_LIMITED) && step->due_us) check_timed(t, index, step->due_us);
   if (step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_APPROVAL) {
     tk_key key = tk_key_u64_u32(task->no, index);
     tk_slice record;
     if (!tk_check_get(t->c, TK_TABLE_APPROVALS, tk_key_slice(&key), &record))
       tk_check_say(t->c, "task number %llu: its step %u waits for an approval that is not there", NO(task->no), index + 1);
   }
+  if (task->graph->steps[step->role ? step->template_ : index].limit_count) tk_check_limited_step(t->c, task, index, step);
   if (held && index < task->held_from)
     tk_check_say(t->c, "task number %llu: its step %u is held, but the header says that none is before step %u", NO(task->no),
                  index + 1, task->held_from + 1);
@@ -325,5 +326,20 @@ void tk_check_approval(tk_check *c, const tk_approval *approval) {
   const tk_step *step = task ? pointed_step(c, &arena, task, approval->step) : NULL;
   if (task && !(step && step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_APPROVAL))
     tk_check_say(c, "there is an approval of step %u of task number %llu, which does not wait for it", approval->step + 1, NO(task->no));
+  tk_arena_free(&arena);
+}
+
+void tk_check_permit(tk_check *c, tk_slice key, tk_slice record) {
+  tk_arena arena = {0};
+  tk_permit permit;
+  tk_err err;
+  if (!tk_read_permit(key, record, &arena, &permit)) {
+    tk_check_say(c, "the keys of a step's limits are damaged");
+  } else {
+    tk_task *task = pointed_task(c, &arena, permit.task_no, "what is kept of a step's limits", &err);
+    const tk_step *step = task ? pointed_step(c, &arena, task, permit.step) : NULL;
+    if (task && !(step && step->flags & TK_STEP_F_PERMIT))
+      tk_check_say(c, "step %u of task number %llu does not know what is kept of its limits", permit.step + 1, NO(permit.task_no));
+  }
   tk_arena_free(&arena);
 }

@@ -21,6 +21,7 @@ int tk_store_begin(tk_store *store, tk_err *err) {
   if (store->tasks.capacity > MAP_KEPT) tk_map_free(&store->tasks);
   else tk_map_clear(&store->tasks);
   tk_map_clear(&store->schedules);
+  tk_store_clear_limits(store);
   store->taken = NULL;
   store->arena = NULL;
   store->fault.code = 0;
@@ -121,7 +122,7 @@ static int compare_numbers(const void *a, const void *b) {
 /* The number of an event's task; 0: no such task, or a submission. */
 static int event_task_no(tk_store *store, const tk_event *event, uint64_t *task_no, tk_err *err) {
   *task_no = 0;
-  if (event->type == TK_EV_SUBMIT) return 0;
+  if (event->type == TK_EV_SUBMIT || event->type == TK_EV_LIMIT) return 0;
   *task_no = event->task_no;
   if (*task_no) return 0;
   int rc = tk_store_get_number(store->txn, TK_TABLE_IDS, tk_slice_of(event->task_id.bytes, 16), task_no, err);

@@ -7,8 +7,8 @@
 const char *tk_table_name(tk_table table) {
   static const char *const names[TK_TABLE_COUNT] = {
       "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "claims", "notices", "identity",
-      "annotations", "signals", "approvals", "names", "name_numbers", "definitions", "definition_hashes", "definition_current", "sources",
-      "processes", "consumers", "schedules", "schedule_names"};
+      "annotations", "signals", "approvals", "limits", "meters", "waiters", "permits", "names", "name_numbers", "definitions",
+      "definition_hashes", "definition_current", "sources", "processes", "consumers", "schedules", "schedule_names"};
   return names[table];
 }
 
@@ -159,6 +159,7 @@ void tk_store_close(tk_store *store) {
   tk_store_free_names(store);
   tk_map_free(&store->tasks);
   tk_map_free(&store->schedules);
+  tk_store_free_limits(store);
   tk_buf_free(&store->buf);
   pthread_mutex_destroy(&store->mutex);
   tk_free(store);

@@ -36,6 +36,8 @@ struct tk_store {
   tk_map tasks;                   /* number -> tk_task */
   tk_map schedules;               /* number -> tk_schedule */
   tk_taken *taken;
+  tk_map limits, meters, waiters, permits;   /* of this turn: number, or hash of the key -> chain */
+  tk_key meter_hand;              /* from where on idle meters are looked for; of this process */
   tk_err fault;                   /* of a chunk that could not be read in the middle of decide; code 0: none. apply answers it */
   uint32_t fresh_names, first_fresh;   /* how many, from which number on */
   tk_map names;                   /* hash -> tk_name */
@@ -64,6 +66,10 @@ int tk_store_read_chunk(tk_kv_txn *txn, tk_arena *arena, const tk_task *task, ui
  * memory is the turn's; what was read is added to *bytes. *wanted false: the child moves again, and its end is yet to come. */
 int tk_store_load_spawn(tk_store *store, tk_task *parent, tk_event *event, size_t *bytes, tk_err *err);
 int tk_store_load_child(tk_store *store, tk_event *event, bool *wanted, size_t *bytes, tk_err *err);
+/* Limits (limits.c): forgets what the last turn loaded; writes what this turn changed. */
+void tk_store_clear_limits(tk_store *store);
+void tk_store_free_limits(tk_store *store);
+int tk_store_write_limits(tk_store *store, const tk_changes *changes, tk_err *err);
 /* A small commit of its own around `write`, repeated when the store has to grow. */
 int tk_store_commit_small(tk_store *store, int (*write)(tk_store *store, void *context, tk_err *err), void *context, tk_err *err);
 /* Writes a number under a key. */

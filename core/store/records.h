@@ -14,6 +14,9 @@
  *   notices          process u32, number u64 -> notice      identity     hash[32] -> task number, created at
  *   signals          task number u64, payload number u64 -> name (kept until a step takes it)
  *   approvals        task number u64, step u32 -> approvers, votes, escalations (while the step waits for them)
+ *   limits           number of its name u32 -> rules         permits      task u64, step u32 -> keys, where it waits
+ *   meters           limit u32, hash of the key[16] -> what is used of it
+ *   waiters          limit u32, hash[16], since u64, task u64, step u32 -> a place in the queue of a key
  *   annotations      tk_key_annotation -> name, JSON        names        number u32 -> text; name_numbers: text -> number
  *   definitions      number u32 -> definition               definition_hashes   hash[32] -> number
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
@@ -67,6 +70,9 @@ tk_key tk_key_timer(const tk_timer *timer);
 /* Task number u64, the name's first 64 bytes, and a hash of the rest of a longer one. */
 tk_key tk_key_annotation(uint64_t task_no, tk_slice name);
 
+tk_key tk_key_meter(uint32_t limit, const uint8_t hash[16]);
+tk_key tk_key_waiter(const tk_waiter *waiter);
+
 /* ---- Writing: clears buf; the slice borrows buf ---- */
 tk_slice tk_write_meta(tk_buf *buf, tk_slice key, const tk_meta_record *meta);
 tk_slice tk_write_number(tk_buf *buf, tk_slice key,
@@ -88,6 +94,10 @@ tk_slice tk_write_annotation(tk_buf *buf, tk_slice key, const tk_annotation *ann
 tk_slice tk_write_approval(tk_buf *buf, tk_slice key, const tk_approval *approval);
 tk_slice tk_write_definition(tk_buf *buf, tk_slice key, const tk_definition *definition);
 tk_slice tk_write_schedule(tk_buf *buf, tk_slice key, const tk_schedule *schedule, uint64_t last_log);   /* as tk_write_task */
+tk_slice tk_write_limit(tk_buf *buf, tk_slice key, const tk_limit *limit);
+tk_slice tk_write_meter(tk_buf *buf, tk_slice key, const tk_meter *meter);
+tk_slice tk_write_waiter(tk_buf *buf, tk_slice key, const tk_waiter *waiter);
+tk_slice tk_write_permit(tk_buf *buf, tk_slice key, const tk_permit *permit);
 tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
 tk_slice tk_write_consumer(tk_buf *buf, tk_slice key, const tk_consumer *consumer);
 
@@ -126,6 +136,11 @@ bool tk_read_annotation(tk_slice key, tk_slice record, tk_annotation *out);
 bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approval *out);   /* lists in the arena */
 bool tk_read_definition(tk_slice key, tk_slice record, tk_definition *out);
 bool tk_read_schedule(tk_slice key, tk_slice record, tk_arena *arena, tk_schedule *out);   /* its texts are copied */
+bool tk_read_limit(tk_slice key, tk_slice record, tk_limit *out);               /* without its name */
+bool tk_read_meter(tk_slice key, tk_slice record, tk_meter *out);               /* without its limit */
+bool tk_read_waiter(tk_slice key, tk_slice record, tk_waiter *out);             /* without its meter */
+/* Entries in the arena; their keys borrow the record. */
+bool tk_read_permit(tk_slice key, tk_slice record, tk_arena *arena, tk_permit *out);
 bool tk_read_process(tk_slice key, tk_slice record, tk_process *out);
 bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out);
 

@@ -89,6 +89,9 @@ int tk_store_payload(tk_store *store, uint64_t payload, tk_slice *out, tk_err *e
 /* Number of a name (queues), made when new; inside a turn. Names are cached in the process. */
 uint32_t tk_store_name(tk_store *store, tk_slice name, tk_err *err);   /* 0 on failure */
 
+/* Where decide finds limits inside a turn, after load. */
+void tk_store_limit_source(tk_store *store, tk_limit_source *out);
+
 typedef struct tk_turn_mark { uint8_t incarnation[16]; uint64_t turn; } tk_turn_mark;
 /* What the engine adds to the changes: the mark of this turn, claim batches that are worked off. */
 typedef struct tk_apply {
@@ -194,6 +197,10 @@ tk_slice tk_snap_name(tk_snap *snap, uint32_t number);
 uint32_t tk_snap_find_name(tk_snap *snap, tk_slice name);            /* 0: none */
 int tk_snap_each_ready(tk_snap *snap, bool (*visit)(void *context, const tk_ready *ready), void *context, tk_err *err);
 int tk_snap_each_timer(tk_snap *snap, bool (*visit)(void *context, const tk_timer *timer), void *context, tk_err *err);
+/* Declared limits, by number; name and rules. */
+int tk_snap_each_limit(tk_snap *snap, bool (*visit)(void *context, const tk_limit *limit), void *context, tk_err *err);
+/* What is stored of a limit's keys, idle ones too; meter->limit is NULL. */
+int tk_snap_each_meter(tk_snap *snap, uint32_t limit, bool (*visit)(void *context, const tk_meter *meter), void *context, tk_err *err);
 bool tk_snap_inbox_empty(tk_snap *snap);
 bool tk_snap_claims_empty(tk_snap *snap);                            /* no process runs anything */
 /* A schedule in the arena: by name (TK_E_NOT_FOUND), by number; and their names in order, those behind `after` (empty: all). */

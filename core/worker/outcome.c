@@ -142,11 +142,16 @@ static tk_slice text_at(lua_State *co, int at, tk_arena *arena) {
   return text.data ? tk_arena_copy(arena, text) : text;
 }
 
-/* Behind the inputs of an answer: the branch to take (1-based) and its name as JSON, the end of a sleep, or false: the step is skipped. */
+/* Behind the inputs of an answer: the branch to take (1-based) and its name as JSON, the end of a sleep, nothing and the keys of limits, or
+ * false: the step is skipped. */
 static void read_answer(lua_State *co, int at, tk_arena *arena, tk_event *event) {
   event->ask_skip = lua_type(co, at) == LUA_TBOOLEAN && !lua_toboolean(co, at);
   event->due_us = seconds_at(co, at, 0);
   if (lua_type(co, at + 1) != LUA_TSTRING) return;
+  if (lua_isnil(co, at)) {
+    event->keys = text_at(co, at + 1, arena);
+    return;
+  }
   event->name = text_at(co, at + 1, arena);
   event->cursor = (uint32_t)lua_tointeger(co, at) - 1;
   event->due_us = 0;

@@ -6,6 +6,7 @@ local approval = require "tasker.approval"
 local check = require "tasker.check"
 local consumers = require "tasker.consumers"
 local errors = require "tasker.errors"
+local limits = require "tasker.limits"
 local loader = require "tasker.loader"
 local migrate = require "tasker.migrate"
 local replay = require "tasker.replay"
@@ -35,6 +36,7 @@ consumers.install(App)
 migrate.install(App)
 replay.install(App)
 schedules.install(App)
+limits.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })

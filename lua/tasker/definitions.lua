@@ -6,6 +6,7 @@ local check = require "tasker.check"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local identity = require "tasker.identity"
+local limits = require "tasker.limits"
 local reference = require "tasker.reference"
 local registry = require "tasker.registry"
 local schema = require "tasker.schema"
@@ -33,7 +34,11 @@ function definitions.define(engine, self)
   end
   local source = self.source
   local definition, err = handler.definition(self, source and source.hash)
+  local told
   if definition then
+    told, err = limits.tell(engine, self)
+  end
+  if told then
     number, err = engine:define(definition, source and source.text)
   end
   if not number then

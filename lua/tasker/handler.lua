@@ -7,6 +7,7 @@ local check = require "tasker.check"
 local failures = require "tasker.failures"
 local graph = require "tasker.graph"
 local identity = require "tasker.identity"
+local limits = require "tasker.limits"
 local retry = require "tasker.retry"
 local schedule_spec = require "tasker.schedule_spec"
 local schema = require "tasker.schema"
@@ -25,13 +26,14 @@ local HANDLER_FIELDS = {
   namespace = "string", name = "string", version = "string", description = "string", context_schema = "table",
   steps = "table", retry = "table", max_parallel = "number", queue = "string", priority = "number",
   identity = "string|table|function", timeout = "number|boolean", chain = "boolean", schedule = "table",
+  limits = "string|table",
 }
 
 local STEP_FIELDS = {
   name = "string", run = "function", depends_on = "string|table", description = "string", retry = "table",
   timeout = "number|boolean", heartbeat_timeout = "number|boolean", skippable = "boolean", retryable = "boolean",
   inputs = "any", handler = "string", config = "any", dependent_system = "string", queue = "string", on_error = "string",
-  results_schema = "table|boolean", inputs_schema = "table|boolean", on_invalid = "string",
+  results_schema = "table|boolean", inputs_schema = "table|boolean", on_invalid = "string", limits = "string|table",
 }
 
 for name, types in pairs(step_kinds.FIELDS) do
@@ -50,8 +52,8 @@ local function set_of(names)
 end
 
 -- Fields of later versions of the interface.
-local LATER_HANDLER_FIELDS = set_of "compensate limits states initial"
-local LATER_STEP_FIELDS = set_of "notify compensate compensate_on limits"
+local LATER_HANDLER_FIELDS = set_of "compensate states initial"
+local LATER_STEP_FIELDS = set_of "notify compensate compensate_on"
 
 -- ---- Refusing ----
 
@@ -246,6 +248,8 @@ local function new_step(given, index, common, where)
     step.inputs, step.inputs_text = given.inputs, encode_field(given.inputs, "inputs", where)
   end
   if given.run or given.handler then
+    local own = given.limits == nil and {} or limits.read(given.limits, failer(where))
+    step.limits = limits.join(common.read_limits, own, failer(where))
     read_schemas(step, given, where)
     read_failures(step, given, common)
   end
@@ -373,8 +377,10 @@ local function build(given)
     context_validator = compile_schema(given, "context_schema", where),
     index_of = name_steps(given.steps, where), steps = {},
   }
+  local common = setmetatable({ read_limits = given.limits == nil and {} or limits.read(given.limits, failer(where)) },
+    { __index = given })
   for i, given_step in ipairs(given.steps) do
-    self.steps[i] = new_step(given_step, i, given, ("%s step '%s':"):format(where, given_step.name))
+    self.steps[i] = new_step(given_step, i, common, ("%s step '%s':"):format(where, given_step.name))
   end
   link_steps(self.steps, self.index_of, given.chain, where)
   if given.schedule then
@@ -409,7 +415,7 @@ local function describe_step(step)
     map = step.map and true or nil, max_parallel = step.max_parallel,
     max_failures = step.max_failures ~= 0 and step.max_failures or nil,
     backoff = step.strategy_name, results_schema = step.results_schema, inputs_schema = step.inputs_schema,
-    on_invalid = step.on_invalid,
+    on_invalid = step.on_invalid, limits = limits.describe(step),
   }
 end
 
@@ -455,7 +461,7 @@ local function core_step(step)
     heartbeat_timeout = step.heartbeat_timeout, skippable = step.skippable, retryable = step.retryable,
     continue = step.continue, retry = step.retry,
     -- Fixed inputs are asked for too: so they are kept with the task, as what the step got.
-    ask = step_kinds.asks(step),
+    ask = step_kinds.asks(step) or limits.asks(step), limits = limits.describe(step),
   }
   step_kinds.describe(out, step)
   return out

@@ -8,6 +8,7 @@ local client = require "tasker.client"
 local cron = require "tasker.cron"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
+local limits = require "tasker.limits"
 local registry = require "tasker.registry"
 local schema = require "tasker.schema"
 local step_handlers = require "tasker.step_handlers"
@@ -73,6 +74,7 @@ tasker.backoff = backoff.register
 tasker.on = subscriptions.on
 tasker.before = vetoes.before
 tasker.step_handler = step_handlers.register
+tasker.limit = limits.declare
 tasker.diagram = require("tasker.diagram").draw
 
 -- What many programs do not use is loaded when it is first named.

@@ -7,6 +7,7 @@ local check = require "tasker.check"
 local definitions = require "tasker.definitions"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
+local limits = require "tasker.limits"
 local registry = require "tasker.registry"
 local schedules = require "tasker.schedules"
 local source = require "tasker.source"
@@ -204,7 +205,7 @@ local function load_stored(engine, stored)
   if not chunk then
     return nil, err
   end
-  local restore = { backoff.isolate(), step_handlers.isolate(), subscriptions.isolate(), vetoes.isolate() }
+  local restore = { backoff.isolate(), step_handlers.isolate(), limits.isolate(), subscriptions.isolate(), vetoes.isolate() }
   local captured
   captured, err = capture(chunk, true, parsed.name)
   for _, put_back in ipairs(restore) do

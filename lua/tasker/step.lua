@@ -8,6 +8,7 @@ local children = require "tasker.children"
 local errors = require "tasker.errors"
 local failures = require "tasker.failures"
 local kept_error = require "tasker.kept_error"
+local limits = require "tasker.limits"
 local map = require "tasker.map"
 local step_kinds = require "tasker.step_kinds"
 local step_view = require "tasker.step_view"
@@ -173,7 +174,8 @@ local function sleep_until(value)
 end
 
 -- What only Lua can tell before a step starts: "answer" and inputs, then false (skip it), a branch and its name, a time, or 1 and an
--- approval's plan; "list", inputs, how many elements a map has and their pages; or "child", its context and its definition.
+-- approval's plan, or nothing and the keys of its limits; "list", inputs, how many elements a map has, and
+-- those keys with its pages behind them; or "child", its context and its definition.
 local function tell(run, definition, task)
   if definition.when and not definition.when(task) then
     return "answer", nil, false
@@ -200,7 +202,8 @@ local function tell(run, definition, task)
   if definition.approval then
     return "answer", inputs, 1, approval.plan(definition, task, run.plan.steps, inputs)
   elseif definition.map then
-    return "list", inputs, map.pages(definition.map(task))
+    local count, pages = map.pages(definition.map(task))
+    return "list", inputs, count, limits.asks(definition) and limits.keys(definition, task) .. pages or pages
   elseif definition.switch then
     local index, name = step_kinds.branch(definition, definition.switch(task))
     if not index then
@@ -209,6 +212,8 @@ local function tell(run, definition, task)
     return "answer", inputs, index, json.encode(name)
   elseif definition.sleep_function then
     return "answer", inputs, sleep_until(definition.sleep_function(task))
+  elseif limits.asks(definition) then
+    return "answer", inputs, nil, limits.keys(definition, task)
   end
   return "answer", inputs
 end

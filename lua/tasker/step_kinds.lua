@@ -31,6 +31,7 @@ local ONLY_FOR = {
   inputs = { run = true, handler = true, approval = true },
   timeout = { run = true, handler = true, signal = true, approval = true, child = true },
   context = { child = true }, on_child_error = { child = true },
+  limits = { run = true, handler = true },
 }
 for _, name in ipairs { "results_schema", "inputs_schema", "on_invalid", "on_failure", "on_retry", "on_exhausted",
   "on_recovered" } do

@@ -249,6 +249,8 @@ function methods:annotate(name, value)
   return true
 end
 
+local not_units = check.not_integer(0, 1000000000)
+
 local LEVELS = { debug = true, info = true, warn = true, error = true }
 
 --- Writes to the log.
@@ -269,6 +271,32 @@ function methods:log(level, message, details)
   end
   run.engine:log_step(run, text)
   return true
+end
+
+--- Says what the attempt really cost in units of a limit's rate, in place of the `cost` that was charged at its start; the last
+-- word counts.
+-- @string name the limit's
+-- @int units 0 or more
+-- @return true
+function methods:cost(name, units)
+  local run = run_of(self, "cost")
+  check.type(name, "string", "step:cost: the limit's name", 2)
+  check.type(units, "number", "step:cost: the units", 2)
+  local wanted = not_units(units)
+  if wanted then
+    error(("step:cost: the units must be %s, not %s"):format(wanted, check.show(units)), 2)
+  end
+  for index, limit in ipairs(run.plan.steps[run.step].limits or {}) do
+    if limit.name == name then
+      local costs = run.costs or {}
+      run.costs = costs
+      local charged = costs[index] or limit.cost
+      costs[index] = math.tointeger(units)
+      run.engine:cost_step(run, index, costs[index] - charged)
+      return true
+    end
+  end
+  error(("step:cost: the step has no limit %s"):format(check.show(name)), 2)
 end
 
 local step_fields = {}

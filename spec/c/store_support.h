@@ -19,6 +19,7 @@ typedef struct world {
   tk_changes changes;
   tk_load load;
   tk_decide d;
+  tk_limit_source limits;
   tk_rng rng;
   tk_id_source ids;
   tk_process process;
@@ -79,7 +80,7 @@ static inline void world_free(world *w) {
 }
 
 /* Defines a handler; `shape` decides the dependencies of step i. Returns its number. */
-enum { SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */, SHAPE_PEOPLE /* approvals */ };
+enum { SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */, SHAPE_PEOPLE /* approvals */, SHAPE_LIMITED };
 static inline uint32_t world_define(world *w, const char *name, const char *version, uint32_t steps, int shape) {
   tk_graph from = {.ns = tk_slice_str("test"),
                    .name = tk_slice_str(name),
@@ -89,12 +90,14 @@ static inline uint32_t world_define(world *w, const char *name, const char *vers
   from.steps = tk_calloc(steps, sizeof *from.steps);
   char (*names)[16] = tk_calloc(steps, sizeof *names);
   uint32_t *deps = tk_calloc(steps, sizeof *deps);
+  static const tk_graph_limit pace = {.name = {"pace", 4}, .cost = 2};
   for (uint32_t i = 0; i < steps; i++) {
     snprintf(names[i], sizeof names[i], "s%u", i);
     deps[i] = shape == SHAPE_CHAIN && i ? i - 1 : 0;
     from.steps[i] = (tk_graph_step){.name = tk_slice_str(names[i]), .deps = &deps[i], .dep_count = i && shape != SHAPE_PARALLEL,
                                     .flags = TK_GRAPH_RETRYABLE | TK_GRAPH_SKIPPABLE};
     if (shape == SHAPE_PEOPLE) from.steps[i].kind = TK_KIND_APPROVAL, from.steps[i].flags |= TK_GRAPH_ASK;
+    if (shape == SHAPE_LIMITED) from.steps[i].limits = &pace, from.steps[i].limit_count = 1;
     from.steps[i].retry =
         (tk_retry){.limit = 3, .lost_limit = 10, .backoff = TK_BACKOFF_FIXED, .jitter = TK_JITTER_NONE, .base = 1};
   }
@@ -130,7 +133,8 @@ static inline int turn_begin(world *w, const tk_plan *wanted) {
   if (!rc && (rc = tk_store_load(w->store, &w->arena, &plan, world_graph, w, &w->load, &w->err))) tk_store_abort(w->store);
   w->changes.next_task = w->load.next_task;
   w->changes.next_payload = w->load.next_payload;
-  w->d = (tk_decide){.changes = &w->changes, .now_us = w->now_us, .rng = &w->rng, .process = w->process.number};
+  tk_store_limit_source(w->store, &w->limits);
+  w->d = (tk_decide){.changes = &w->changes, .now_us = w->now_us, .rng = &w->rng, .process = w->process.number, .limits = &w->limits};
   return rc;
 }
 

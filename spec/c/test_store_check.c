@@ -25,6 +25,25 @@ static void ask_people(world *w) {
   tk_buf_free(&plan);
 }
 
+/* A task that runs within a limit, and one that waits for it. */
+static void limit_steps(world *w) {
+  uint32_t definition = world_define(w, "limited", "1.0.0", 1, SHAPE_LIMITED);
+  tk_limit_change change = {.name = tk_slice_str("pace"), .declared = true, .sets_rate = true, .sets_per = true, .sets_burst = true,
+                            .rules = {.rate = 1, .per = 60, .burst = 2}};
+  if (turn_begin(w, &nothing)) abort();
+  tk_graph_limit *limit = (tk_graph_limit *)w->graphs[definition]->steps[0].limits;
+  limit->no = tk_store_name(w->store, limit->name, &w->err);
+  if (tk_decide_limit(&w->d, limit->no, &change, &w->err)) abort();
+  for (int i = 0; i < 2; i++) {
+    tk_submission s = world_submission(definition, "{}");
+    tk_task *task = turn_submit(w, &s);
+    tk_ready ready = w->changes.ready.items[--w->changes.ready.count];
+    if (tk_decide_claim(&w->d, task, &ready, false) != (i ? TK_CLAIM_NOT : TK_CLAIM_RUN)) abort();
+  }
+  tk_decide_call_waiters(&w->d);
+  if (turn_apply(w)) abort();
+}
+
 /* A store with something in every table. */
 static void make_schedule(world *w) {
   tk_schedule_spec spec = {.kind = TK_RECUR_EVERY, .every_us = 60000000, .catch_up_us = 1000000};
@@ -80,6 +99,7 @@ static world *rich_world(const char *kind) {
   if (turn_apply(w)) abort();
   world_work(w, &big, 1, 1, "{}");                  /* releases more than one turn may: sweeps in the inbox */
   ask_people(w);
+  limit_steps(w);
   tk_definition d = {
       .ns = tk_slice_str("test"), .name = tk_slice_str("kept"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
   tk_buf bytes = {0};

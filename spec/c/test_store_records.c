@@ -203,23 +203,30 @@ enum {
   F_PROCESS,
   F_APPROVAL,
   F_CONSUMER,
+  F_LIMIT,
+  F_METER,
+  F_WAITER,
+  F_PERMIT,
   F_COUNT
 };
 static const char *const fixture_names[F_COUNT] = {"meta",   "number", "bytes",    "task",       "chunk",      "map",
                                                    "info",   "log",    "ready",    "inbox",      "claims",
                                                    "notice", "identity", "annotation", "definition", "process",
-                                                   "approval", "consumer"};
+                                                   "approval", "consumer", "limit", "meter", "waiter", "permit"};
+
+#include "limit_samples.h"
 
 static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
   switch (kind) {
     case F_META: return tk_key_meta();
-    case F_CHUNK: case F_MAP: case F_APPROVAL: return tk_key_u64_u32(77, 2);
+    case F_CHUNK: case F_MAP: case F_APPROVAL: case F_PERMIT: return tk_key_u64_u32(77, 2);
     case F_LOG: return tk_key_u64(2000);
     case F_READY: return tk_key_ready(&ready);
     case F_CLAIMS: case F_NOTICE: return tk_key_u32_u64(6, 7);
     case F_ANNOTATION: return tk_key_annotation(77, text("color"));
-    case F_DEFINITION: case F_PROCESS: return tk_key_u32(3);
+    case F_DEFINITION: case F_PROCESS: case F_LIMIT: return tk_key_u32(3);
+    case F_METER: case F_WAITER: return limit_key(kind);
     case F_IDENTITY: {
       tk_key key;
       memset(key.bytes, 0x11, 32);
@@ -302,6 +309,10 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_APPROVAL: { tk_approval a = sample_approval(); return tk_write_approval(buf, key, &a); }
     case F_DEFINITION: { tk_definition d = sample_definition(); return tk_write_definition(buf, key, &d); }
     case F_CONSUMER: { tk_consumer c = sample_consumer(); return tk_write_consumer(buf, key, &c); }
+    case F_LIMIT: return tk_write_limit(buf, key, &sample_limit);
+    case F_METER: { tk_meter m = sample_meter(); return tk_write_meter(buf, key, &m); }
+    case F_WAITER: { tk_meter m = sample_meter(); tk_waiter wt = sample_waiter(&m); return tk_write_waiter(buf, key, &wt); }
+    case F_PERMIT: return tk_write_permit(buf, key, &sample_permit);
     default: { tk_process p = {3, {1, 2, 3}, 4242, EPOCH_US}; return tk_write_process(buf, key, &p); }
   }
 }
@@ -436,6 +447,7 @@ static bool fixture_reads_back(int kind, tk_slice record) {
              memcmp(d.source, ed.source, 32) == 0 && same_text(d.ns, ed.ns) && same_text(d.name, ed.name) &&
              same_text(d.version, ed.version) && same_text(d.graph, ed.graph) && same_text(d.json, ed.json) &&
              d.created_at_us == EPOCH_US;
+    case F_LIMIT: case F_METER: case F_WAITER: case F_PERMIT: return limits_read_back(kind, key, record);
     case F_CONSUMER:
       return tk_read_consumer(key, record, &consumer) && consumer.seq == 1234 && consumer.created_at_us == EPOCH_US &&
              consumer.moved_at_us == EPOCH_US + 5 && same_text(consumer.events, sample_consumer().events);
@@ -519,6 +531,14 @@ static const struct { int kind; const char *hex; } fixtures[] = {
    "02abaf0d410700000000000381a0400184010346140903020104060203b9600280a0208002014501"},
   {F_INBOX,
    "028f9ae62e120003014dffffffff0f028002030301808082e288d2a30600016e01310e7b22726561736f6e223a2278227d42"},
+  {F_LIMIT,
+   "0190ed329c00000000000004400000000000004e4007000000000000000000000000000000f03f0104"},
+  {F_METER,
+   "0116108a1f8280d0dfbd94b9863180c097e8b2010205ac02070461636d65"},
+  {F_WAITER,
+   "01c5dcac290203aa02b08082e288d2a306"},
+  {F_PERMIT,
+   "01296621f9808082e288d2a30602010461636d650000"},
 };
 
 TEST(records_of_every_version_are_read) {

@@ -60,6 +60,19 @@ static void read_chunk(tk_slice key, tk_slice record) {
   tk_arena_free(&arena);
 }
 
+static void read_limits(tk_slice key, tk_slice record) {
+  tk_arena arena = {0};
+  tk_limit limit;
+  tk_meter meter;
+  tk_waiter waiter;
+  tk_permit permit;
+  tk_read_limit(key, record, &limit);
+  tk_read_waiter(key, record, &waiter);
+  if (tk_read_meter(key, record, &meter)) touch(meter.key);
+  if (tk_read_permit(key, record, &arena, &permit)) touch(permit.entries[permit.count - 1].key);
+  tk_arena_free(&arena);
+}
+
 static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
   tk_meta_record meta;
   tk_event event;
@@ -96,6 +109,7 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
       if (tk_read_approval(key, record, &arena, &approval) && approval.vote_count) touch(approval.votes[approval.vote_count - 1].by);
       tk_arena_free(&arena);
       break;
+    case 17: read_limits(key, record); break;
     case 12: if (tk_read_consumer(key, record, &consumer)) touch(consumer.events); break;
     case 10: if (tk_read_slice(key, record, &bytes)) touch(bytes); break;
     default: tk_read_number(key, record, &number); break;
@@ -104,10 +118,10 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const uint8_t key_sizes[] = {1, 4, 8, 12, 16, 20, 24, 32};
+  static const uint8_t key_sizes[] = {1, 4, 8, 12, 16, 20, 24, 32, 40};
   static const uint8_t key_bytes[TK_KEY_MAX] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3};
   if (size < 3 || size + TK_FRAME_SIZE > sizeof copy) return 0;
-  uint8_t kind = data[0] % 17;
+  uint8_t kind = data[0] % 18;
   tk_slice key = tk_slice_of(key_bytes, key_sizes[data[1] % sizeof key_sizes]);
   size_t body = size - 3;
   uint8_t *record_bytes = copy + sizeof copy - TK_FRAME_SIZE - body;   /* at the end of memory that may be read */

@@ -13,6 +13,7 @@ typedef struct fold {
   bool ended[MAX_TASKS];
   uint64_t numbers[MAX_TASKS];
   tk_task *tasks[MAX_TASKS];     /* as they are in the end */
+  limit_fold limits;
   int64_t stopped_us[MAX_TASKS]; /* since when it is paused; 0: it is not */
   int64_t *cancelled_us[MAX_TASKS];   /* by step: when it was cancelled; 0: it is not */
 } fold;
@@ -102,7 +103,11 @@ static bool fold_event(void *context, const tk_log_event *e) {
     return false;
   }
   if (e->step != TK_NO_STEP) {
+    const tk_graph_step *g = tk_task_is_map(f->tasks[t], e->step) ? NULL : tk_task_template(f->tasks[t], e->step);
+    uint8_t before = f->step[t][e->step];
+    if (g) fold_limits(f->s, &f->limits, g, e);
     fold_step(f, t, e);
+    if (g && before == TK_STEP_IN_PROGRESS && f->step[t][e->step] != before) limits_at_end(&f->limits, g, e->task_no);
     return true;
   }
   f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED ||

@@ -223,6 +223,7 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   event->cursor = pick(s, 2);
   event->name = tk_slice_str("\"x\"");
   event->due_us = s->now_us + 1000000LL * pick(s, 20);
+  event->keys = limit_keys(&graph->steps[run->step], run->task_no, s->keys);
   if (asks_people(s, run)) event->name = random_plan(s, &s->plan);
   for (uint32_t g = 1; g < s->graph_count; g++)   /* a child's definition */
     if (s->definitions[g] == run->definition && graph->steps[run->step].kind == TK_KIND_CHILD) event->cursor = s->definitions[pick(s, g)];
@@ -230,6 +231,7 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   uint32_t pages = graph->step_count < 20 && chance(s, 10) ? 9 : 1;
   event->cursor = pages == 9 ? 8 * TK_MAP_PAGE + 1 + pick(s, TK_MAP_PAGE) : pick(s, 12);
   event->name = tk_slice_of(page, event->cursor ? 4 * pages - 1 : 0);
+  if (tk_graph_step_keyed(&graph->steps[run->step])) event->name = keys_before(s, event->keys, event->name);
 }
 
 static tk_event random_outcome(sim *s, const tk_run_message *run) {
@@ -250,6 +252,7 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
   else if (kind < 90) event.type = TK_EV_STEP_SNOOZED, event.delay_us = 1000000LL * pick(s, 30);
   else if (kind < 95) event.type = TK_EV_STEP_RELEASED;
   else if (kind < 97) decide_failure(s, &event);
+  else if (kind < 98) event.type = TK_EV_STEP_COST, event.cursor = loose_of(s, run), event.delay_us = (int64_t)pick(s, 9) - 4;
   else event.type = TK_EV_HEARTBEAT;
   return event;
 }
@@ -261,11 +264,12 @@ static void finish_some(sim *s, process *p, bool cleanly) {
     tk_run_message *run = p->running[at];
     tk_event event = random_outcome(s, run);
     if (cleanly) event.type = run->attempt ? TK_EV_STEP_DONE : TK_EV_ASK_DONE, event.failure = (tk_slice){NULL, 0};
+    bool ends = event.type != TK_EV_HEARTBEAT && event.type != TK_EV_STEP_COST;
     say(s, "process %d: outcome %u of task %llu step %u attempt %u", (int)(p - s->processes), event.type,
         (unsigned long long)run->task_no, run->step, run->attempt);
-    if (event.type != TK_EV_HEARTBEAT) p->running[at] = p->running[--p->running_count];
+    if (ends) p->running[at] = p->running[--p->running_count];
     ask(s, p->engine, event, NULL);
-    if (event.type != TK_EV_HEARTBEAT) tk_free(run);
+    if (ends) tk_free(run);
     take_messages(s, p);
   }
 }
@@ -321,6 +325,7 @@ static void advance(sim *s) {
 static void do_something(sim *s) {
   process *p = &s->processes[pick(s, MAX_PROCESSES)], *q = &s->processes[pick(s, MAX_PROCESSES)];
   uint32_t what = pick(s, 100);
+  if (chance(s, 3)) change_limit(s);
   if (what < 12) submit(s);
   else if (what < 30) step_process(s, p);
   else if (what < 72) finish_some(s, p, false);
@@ -365,7 +370,7 @@ static void drain(sim *s) {
   resolve_parked(s);
   for (int i = 0; i < MAX_PROCESSES; i++)
     if (!s->processes[i].engine) start_process(s, &s->processes[i]);
-  for (int round = 0, quiet = 0; round < 20000 && quiet < 3 && !*s->failure; round++) {
+  for (int round = 0, quiet = 0; round < 100000 && quiet < 3 && !*s->failure; round++) {
     bool busy = false;
     for (int i = 0; i < MAX_PROCESSES; i++) {
       tk_engine_nudge(s->processes[i].engine);
@@ -405,6 +410,7 @@ static bool run_seed(uint64_t seed, bool verbose) {
   if (tk_store_open("memory:", &(tk_store_options){0}, &s->store, &err)) fail(s, "store: %s", err.message);
   tk_engine_options options = {.clock = &clock, .manual = true, .seed = seed, .shared = s->store};
   if (!*s->failure && tk_engine_open("memory:", &options, &s->client, &err)) fail(s, "engine: %s", err.message);
+  declare_limits(s);
   s->graph_count = 1 + pick(s, MAX_GRAPHS);
   for (uint32_t i = 0; i < s->graph_count && !*s->failure; i++) define(s, i);
   for (int i = 0; i < MAX_PROCESSES && !*s->failure; i++) start_process(s, &s->processes[i]);

@@ -35,6 +35,7 @@ typedef struct sim {
   uint32_t task_graph[MAX_TASKS];
   size_t task_count, submitted;
   uint64_t next_no;              /* of the first task that is not in `tasks` yet */
+  char keys[128];                /* of limits, and a map's list, in the answer on its way */
   tk_event zombies[MAX_ZOMBIES]; /* outcomes of attempts whose process is gone */
   size_t zombie_count;
   tk_buf plan;                   /* of the approval that is answered */
@@ -62,6 +63,9 @@ static void say(const sim *s, const char *format, ...) {
 static uint32_t pick(sim *s, uint32_t below) { return (uint32_t)(tk_rng_next(&s->rng) % below); }
 static bool chance(sim *s, uint32_t percent) { return pick(s, 100) < percent; }
 static int64_t clock_now(void *context) { return ((sim *)context)->now_us; }
+static int ask(sim *s, tk_engine *engine, tk_event event, struct tk_answer *answer);
+
+#include "sim_limits.h"
 
 /* ---- Definitions ---- */
 
@@ -161,6 +165,7 @@ static void define(sim *s, uint32_t at) {
     last->join = TK_JOIN_ALL;
   }
   random_switches(s, &arena, &g);
+  random_limits(s, &arena, &g);
   tk_graph *built;
   tk_err err;
   if (tk_graph_build(&g, &built, &err)) fail(s, "graph: %s", err.message);
