@@ -3,6 +3,8 @@
 #include "base/buf.h"
 #include "model/decide_parts.h"
 
+#define PUNCTUAL_US 1000000        /* late by so much is not missed, whatever catch_up says: no turn comes at the very moment */
+
 static const tk_slice nothing = {NULL, 0};
 
 /* ---- Times ---- */
@@ -260,7 +262,7 @@ static void tick(tk_decide *d, tk_schedule *s, const tk_recurrence *recurrence, 
   for (int n = 0; n < TK_SCHEDULE_OCCURRENCES && s->next_us; n++) {
     int64_t at_us = s->next_us, due_us = at_us + tk_schedule_jitter(s, recurrence, at_us);
     if (due_us > d->now_us) break;
-    int64_t after_us = at_us, oldest_us = d->now_us - s->spec.catch_up_us;
+    int64_t after_us = at_us, oldest_us = d->now_us - (s->spec.catch_up_us > PUNCTUAL_US ? s->spec.catch_up_us : PUNCTUAL_US);
     if (due_us < oldest_us) {
       tk_decide_schedule_skip(d, s, at_us, "missed");
       if (oldest_us - s->spec.jitter_us - 1 > at_us) after_us = oldest_us - s->spec.jitter_us - 1;

@@ -16,10 +16,23 @@ typedef struct fold {
   limit_fold limits;
   int64_t stopped_us[MAX_TASKS]; /* since when it is paused; 0: it is not */
   int64_t *cancelled_us[MAX_TASKS];   /* by step: when it was cancelled; 0: it is not */
+  uint64_t schedule_skips;       /* number of the schedule that never has two tasks open; 0: there is none */
+  bool reopened;                 /* a person opened a task of it again */
 } fold;
 
-/* Tasks are found in the order of their numbers, which have no gaps. */
-static int task_of(const fold *f, uint64_t no) { return no >= 1 && no <= f->s->task_count && f->numbers[no - 1] == no ? (int)no - 1 : -1; }
+/* Tasks are found in the order of their numbers. */
+static int task_of(const fold *f, uint64_t no) {
+  size_t low = 0, high = f->s->task_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (f->numbers[middle] == no) return (int)middle;
+    if (f->numbers[middle] < no) low = middle + 1;
+    else high = middle;
+  }
+  return -1;
+}
+
+#include "schedules.h"
 
 /* Whether something above was paused or cancelled in an earlier instant. */
 static bool was_stopped(const fold *f, int t, int64_t now_us) {
@@ -97,6 +110,7 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
 static bool fold_event(void *context, const tk_log_event *e) {
   fold *f = context;
   if (e->seq != f->next_seq++) fail(f->s, "the log has a gap before %llu", (unsigned long long)e->seq);
+  if (tk_log_of_schedule(e->kind)) return true;
   int t = task_of(f, e->task_no);
   if (t < 0) {
     fail(f->s, "an event of an unknown task");
@@ -110,6 +124,8 @@ static bool fold_event(void *context, const tk_log_event *e) {
     if (g && before == TK_STEP_IN_PROGRESS && f->step[t][e->step] != before) limits_at_end(&f->limits, g, e->task_no);
     return true;
   }
+  if (e->kind == TK_LOG_TASK_CREATED && f->tasks[t]->schedule) fold_scheduled(f, t);
+  if (e->kind == TK_LOG_TASK_RETRIED && f->tasks[t]->schedule == f->schedule_skips) f->reopened = true;
   f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED ||
                 e->kind == TK_LOG_TASK_RESOLVED;
   f->task[t] = e->kind;
@@ -161,8 +177,11 @@ static void check_promises(sim *s) {
     f.starts[i] = TK_ARENA_ARRAY(&arena, uint32_t, count);
     f.cancelled_us[i] = TK_ARENA_ARRAY(&arena, int64_t, count);
   }
+  tk_schedule *skips = NULL;
+  if (!tk_snap_schedule(snap, &arena, tk_slice_str("skip"), &skips, &err)) f.schedule_skips = skips->no;
   if (!*s->failure) tk_snap_each_event(snap, 0, 0, fold_event, &f, &err);
   for (size_t i = 0; i < s->task_count && !*s->failure; i++) compare_task(s, &f, (int)i, f.tasks[i]);
+  check_schedules(s, &f, snap, &arena);
   tk_snap_close(snap);
   tk_arena_free(&arena);
   if (!*s->failure && tk_store_check(s->store, report_damage, NULL, s, &err) < 0) fail(s, "check: %s", err.message);

@@ -23,13 +23,13 @@ static int ask(sim *s, tk_engine *engine, tk_event event, struct tk_answer *answ
   int code = r ? r->code : TK_E_IO;
   if (!r) fail(s, "a request was not answered");
   else if (answer) *answer = r->answers[0];
-  if (r && code && code != TK_E_REFUSED && code != TK_E_INVALID && code != TK_E_CONFLICT) fail(s, "request: %s", r->err.message);
+  if (r && code && code != TK_E_REFUSED && code != TK_E_INVALID && code != TK_E_CONFLICT && code != TK_E_NOT_FOUND) fail(s, "request: %s", r->err.message);
   tk_request_free(r);
   tk_port_free(port);
   return code;
 }
 
-/* The tasks made since the last look: those submitted, and children. */
+/* The tasks made since the last look: those submitted, children, and those of schedules. */
 static void find_tasks(sim *s) {
   tk_arena arena = {0};
   tk_snap *snap;
@@ -39,12 +39,15 @@ static void find_tasks(sim *s) {
     fail(s, "snapshot: %s", err.message);
     return;
   }
-  for (uint64_t no = s->next_no ? s->next_no : 1;; no++) {
-    if (tk_snap_task(snap, &arena, no, tk_engine_graph_lookup, s->client, &task, NULL, &err)) break;
+  tk_meta meta;
+  if (tk_snap_meta(snap, &meta, &err)) fail(s, "meta: %s", err.message);
+  for (uint64_t no = s->next_no ? s->next_no : 1; !*s->failure && no < meta.next_task; no++) {
+    /* Schedules have numbers too. */
+    if (tk_snap_task(snap, &arena, no, tk_engine_graph_lookup, s->client, &task, NULL, &err)) continue;
     if (s->task_count == MAX_TASKS) fail(s, "too many tasks");
     if (*s->failure) break;
     s->tasks[s->task_count] = task->id;
-    for (uint32_t g = 0; g < s->graph_count; g++)
+    for (uint32_t g = 0; g <= s->graph_count; g++)
       if (s->definitions[g] == task->definition) s->task_graph[s->task_count] = g;
     s->task_count++;
     s->next_no = no + 1;
@@ -138,7 +141,7 @@ static void start_process(sim *s, process *p) {
                               .queues = queues,
                               .queue_count = 2,
                               .definitions = s->definitions,
-                              .definition_count = s->graph_count};
+                              .definition_count = s->graph_count + 1};
   if (tk_engine_attach(p->engine, &worker, &p->worker, &err)) fail(s, "attach: %s", err.message);
 }
 
@@ -334,6 +337,7 @@ static void do_something(sim *s) {
   else if (what < 93) crash(s, p, q);
   else if (what < 96) wake_zombie(s);
   else if (!p->engine) start_process(s, p);
+  else schedule_something(s);
 }
 
 /* A person settles what waits for one. */
@@ -368,6 +372,7 @@ static void drain(sim *s) {
     ask(s, s->client, resume, NULL);
   }
   resolve_parked(s);
+  resume_schedules(s);
   for (int i = 0; i < MAX_PROCESSES; i++)
     if (!s->processes[i].engine) start_process(s, &s->processes[i]);
   for (int round = 0, quiet = 0; round < 100000 && quiet < 3 && !*s->failure; round++) {
@@ -413,6 +418,7 @@ static bool run_seed(uint64_t seed, bool verbose) {
   declare_limits(s);
   s->graph_count = 1 + pick(s, MAX_GRAPHS);
   for (uint32_t i = 0; i < s->graph_count && !*s->failure; i++) define(s, i);
+  if (!*s->failure) define_asker(s);
   for (int i = 0; i < MAX_PROCESSES && !*s->failure; i++) start_process(s, &s->processes[i]);
   for (uint32_t n = 50 + pick(s, 250); n && !*s->failure; n--) do_something(s);
   if (!*s->failure) drain(s);

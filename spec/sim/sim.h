@@ -28,8 +28,8 @@ typedef struct sim {
   tk_store *store;
   tk_engine *client;             /* never works, never crashes: people */
   process processes[MAX_PROCESSES];
-  uint32_t definitions[MAX_GRAPHS];
-  const tk_graph *graphs[MAX_GRAPHS];
+  uint32_t definitions[MAX_GRAPHS + 1];   /* the last one answers for schedules */
+  const tk_graph *graphs[MAX_GRAPHS + 1];
   uint32_t graph_count;
   tk_id tasks[MAX_TASKS];
   uint32_t task_graph[MAX_TASKS];
@@ -144,6 +144,30 @@ static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t i
   if (chance(s, 5)) step->queue = tk_slice_str("side");
 }
 
+static void define_graph(sim *s, uint32_t at, const tk_graph *g) {
+  tk_graph *built;
+  tk_err err;
+  if (tk_graph_build(g, &built, &err)) fail(s, "graph: %s", err.message);
+  tk_buf bytes = {0};
+  tk_graph_encode(built, &bytes);
+  tk_request *r = tk_request_new(TK_REQ_DEFINE, 0);
+  r->definition = (tk_definition){.ns = built->ns, .name = built->name, .version = built->version, .graph = tk_buf_slice(&bytes),
+                                  .json = tk_slice_str("{}"), .created_at_us = s->now_us};
+  r->definition.hash[0] = (uint8_t)(at + 1);
+  tk_port *port = tk_port_new(NULL, NULL);
+  r->reply_to = port;
+  tk_engine_post(s->client, r, false);
+  tk_engine_step(s->client);
+  r = (tk_request *)tk_port_drain(port);
+  if (!r || r->code) fail(s, "define: %s", r ? r->err.message : "no answer");
+  else s->definitions[at] = r->number;
+  tk_request_free(r);
+  tk_port_free(port);
+  tk_buf_free(&bytes);
+  tk_graph_free(built);
+  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
+}
+
 static void define(sim *s, uint32_t at) {
   tk_arena arena = {0};
   bool wide = chance(s, 4);
@@ -166,28 +190,17 @@ static void define(sim *s, uint32_t at) {
   }
   random_switches(s, &arena, &g);
   random_limits(s, &arena, &g);
-  tk_graph *built;
-  tk_err err;
-  if (tk_graph_build(&g, &built, &err)) fail(s, "graph: %s", err.message);
-  tk_buf bytes = {0};
-  tk_graph_encode(built, &bytes);
-  tk_request *r = tk_request_new(TK_REQ_DEFINE, 0);
-  r->definition = (tk_definition){.ns = built->ns, .name = built->name, .version = built->version, .graph = tk_buf_slice(&bytes),
-                                  .json = tk_slice_str("{}"), .created_at_us = s->now_us};
-  r->definition.hash[0] = (uint8_t)(at + 1);
-  tk_port *port = tk_port_new(NULL, NULL);
-  r->reply_to = port;
-  tk_engine_post(s->client, r, false);
-  tk_engine_step(s->client);
-  r = (tk_request *)tk_port_drain(port);
-  if (!r || r->code) fail(s, "define: %s", r ? r->err.message : "no answer");
-  else s->definitions[at] = r->number;
-  tk_request_free(r);
-  tk_port_free(port);
-  tk_buf_free(&bytes);
-  tk_graph_free(built);
+  define_graph(s, at, &g);
   tk_arena_free(&arena);
-  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
+}
+
+/* What tells schedules the contexts of their occurrences. */
+static void define_asker(sim *s) {
+  tk_graph_step step = {.name = tk_slice_str("context"), .flags = TK_GRAPH_RETRYABLE,
+                        .retry = {.limit = 3, .lost_limit = 10, .base = 1, .factor = 2, .cap = 60}};
+  tk_graph g = {.ns = tk_slice_str("tasker"), .name = tk_slice_str("asker"), .version = tk_slice_str("1.0.0"),
+                .queue = tk_slice_str("default"), .step_count = 1, .steps = &step};
+  define_graph(s, s->graph_count, &g);
 }
 
 #endif
