@@ -23,7 +23,8 @@ static int ask(sim *s, tk_engine *engine, tk_event event, struct tk_answer *answ
   int code = r ? r->code : TK_E_IO;
   if (!r) fail(s, "a request was not answered");
   else if (answer) *answer = r->answers[0];
-  if (r && code && code != TK_E_REFUSED && code != TK_E_INVALID && code != TK_E_CONFLICT && code != TK_E_NOT_FOUND) fail(s, "request: %s", r->err.message);
+  bool expected = code == TK_E_REFUSED || code == TK_E_INVALID || code == TK_E_CONFLICT || code == TK_E_NOT_FOUND;
+  if (r && code && !expected) fail(s, "request: %s", r->err.message);
   tk_request_free(r);
   tk_port_free(port);
   return code;
