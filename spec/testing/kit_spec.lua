@@ -137,6 +137,16 @@ describe("tasker.testing", function()
       assert.equal(1, app:task(id).steps.a.attempts)
     end)
 
+    it("is moved by tasker.sleep in the test itself", function()
+      open { clock = 0 }
+      define("sleeper", { { name = "a", sleep = 100 } })
+      local id = assert(app:submit "kit/sleeper")
+      tasker.sleep(99)
+      assert.equal("waiting", app:task(id).steps.a.status)
+      tasker.sleep(1)
+      assert.equal("complete", app:task(id).steps.a.status)
+    end)
+
     it("is told when there is no end", function()
       open {}
       define("endless", { { name = "a", run = function() return tasker.snooze(1) end } })
@@ -210,6 +220,43 @@ describe("tasker.testing", function()
       app:stub("kit/order", "charge", "any")
       assert.equal("two", assert(app:run "kit/order@2.0.0").steps.charge.results)
       assert.equal("any", assert(app:run "kit/order@0.1.0").steps.charge.results)
+    end)
+
+    it("chooses the branch of a switch", function()
+      define("routed", {
+        { name = "route", switch = function() return "left" end, cases = { left = { "a" }, right = { "b" } } },
+        { name = "a", run = function() end }, { name = "b", run = function() end },
+      })
+      app:stub("kit/routed", "route", "right")
+      local task = assert(app:run "kit/routed")
+      assert.equal("skipped", task.steps.a.status)
+      assert.equal("complete", task.steps.b.status)
+    end)
+
+    it("stands for each element of a map", function()
+      define("mapped", { { name = "each", map = function() return { "x", "y" } end, run = function() return 0 end } })
+      app:stub("kit/mapped", "each", function(_, step) return step.item .. step.index end)
+      assert.same({ "x1", "y2" }, app:task(assert(app:run "kit/mapped").task_id).steps.each.results)
+      local calls = app:calls("kit/mapped", "each")
+      table.sort(calls, function(a, b) return a.index < b.index end)
+      assert.equal("x", calls[1].item)
+      assert.equal("y2", calls[2].results)
+    end)
+
+    it("is refused for a step without code, with what to do instead", function()
+      define("bare", { { name = "go", signal = "go" }, { name = "down", child = "kit/order" } })
+      assert.has_error(function() app:stub("kit/bare", "go", 1) end,
+        "testing.stub: step 'go' has no code of its own: send the signal (app:signal), or let its time pass (app:advance)")
+      assert.has_error(function() app:fail("kit/bare", "down") end,
+        "testing.fail: step 'down' has no code of its own: stub the steps of its child")
+    end)
+
+    it("stands for steps of children", function()
+      define("parent", { { name = "down", child = "kit/order" } })
+      app:stub("kit/order", "charge", 7)
+      local task = assert(app:run "kit/parent")
+      assert.equal("complete", task.status)
+      assert.equal(7, task.steps.down.results.results.charge)
     end)
 
     it("is refused for what does not exist", function()

@@ -100,6 +100,25 @@ describe("testing.verify finds", function()
     }, { timeout = 60 })))
   end)
 
+  it("a child that nobody defined", function()
+    assert.same({ "never_succeeds after", "never_succeeds down" }, problems_of(define {
+      { name = "down", child = "verify/nobody" }, run("after", "down"),
+    }))
+  end)
+
+  it("a task that starts itself for ever", function()
+    serial = serial + 1
+    local itself = "verify/workflow" .. serial + 1
+    local found, err = problems_of(define { run "a", { name = "again", depends_on = "a", child = itself, context = never_called } })
+    assert.same({ "endless again" }, found)
+    assert.matches("step 'again' starts a task that always leads to another one of " .. itself, err.message)
+    local first, second = define { { name = "down", child = "verify/workflow" .. serial + 2 } }, nil
+    second = define { { name = "down", child = tostring(first) } }
+    assert.same({ "endless down" }, problems_of(first))
+    assert.same({ "endless down" }, problems_of(second))
+    assert.same({}, problems_of(define { { name = "again", when = never_called, child = "verify/workflow" .. serial + 1 } }))
+  end)
+
   it("what never succeeds among more combinations than are walked", function()
     local steps, all = { run "root" }, {}
     for i = 1, 20 do
@@ -124,6 +143,8 @@ describe("testing.verify", function()
       { name = "route", depends_on = "start", switch = never_called, cases = { a = { "left" }, b = { "right" } }, default = "a" },
       run("left", nil, { results_schema = { type = "integer" } }), run("right", nil, { on_error = "continue" }),
       { name = "wait", depends_on = { "left", "right" }, sleep = never_called },
+      { name = "each", depends_on = "wait", map = never_called, run = never_called, max_failures = 1 },
+      { name = "child", depends_on = "each", child = define { { name = "forever", signal = "x" } }, on_child_error = "ignore" },
       { name = "paid", depends_on = "wait", signal = "payment", timeout = 3600, on_timeout = "complete" },
       { name = "accept", depends_on = "wait", approval = { approvers = { "ann", "bob" }, required = "all", form = {
         type = "object", required = { "limit" }, properties = { limit = { type = "integer" } } } }, timeout = 60, on_reject = "complete" },

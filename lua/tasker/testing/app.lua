@@ -47,7 +47,7 @@ function app.open(options)
   subscriptions.opened(engine)
   local self = client.adopt(engine, App)
   self.doubles, self.network, self.queues = doubles.new(), network.new(), { default = true }
-  self.drive = options.drive or by_hand.drive
+  self.drive, self.extra = options.drive or by_hand.drive, {}   -- `extra`: definitions besides those of the registry
   step.intercept(engine, options.wrap or function(plan) return self.doubles:wrap(plan) end)
   return self
 end
@@ -98,6 +98,7 @@ local function driver_of(self)
     if not numbers then
       return nil, err
     end
+    table.move(self.extra, 1, #self.extra, #numbers + 1, numbers)
     self.driver:serve(numbers, all_queues(self))
     self.served = registry.generation
   end

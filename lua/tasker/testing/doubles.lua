@@ -14,6 +14,14 @@ local decode = core.json.decode
 -- Functions of a step that can be doubled, with what its name ends in there.
 local PARTS = { run = "", compensate = ":compensate" }
 
+-- What to do about steps that have no code of their own.
+local INSTEAD = {
+  child = "stub the steps of its child",
+  signal = "send the signal (app:signal), or let its time pass (app:advance)",
+  approval = "decide (app:approve, app:reject), or let its time pass (app:advance)",
+  sleep = "it is over at once when the app is drained",
+}
+
 local Doubles = {}
 Doubles.__index = Doubles
 
@@ -47,7 +55,17 @@ local function key_of(reference, name, what, level)
   if not found.index_of[own] then
     error(("%s: %s has no step %s%s"):format(what, tostring(found), check.show(own), suggest.hint(own, found.index_of)), level + 1)
   end
-  return ("%s %s"):format(version and full .. "@" .. version or full, name)
+  return ("%s %s"):format(version and full .. "@" .. version or full, name), found.steps[found.index_of[own]]
+end
+
+-- As key_of, of a step that can be doubled.
+local function key_to_double(reference, name, what, level)
+  local key, step = key_of(reference, name, what, level + 1)
+  local instead = INSTEAD[step.kind]
+  if instead and select(2, split(name)) == "run" then
+    error(("%s: step '%s' has no code of its own: %s"):format(what, name, instead), level + 1)
+  end
+  return key
 end
 
 -- Of a table of doubles: the one for this version, else the one for all.
@@ -82,10 +100,10 @@ end
 --- Puts something in the place of a step's code.
 -- @param reference a handler, or its name
 -- @string name the step
--- @param value the results; a function as `run`; or `{run =, compensate =}` of such
+-- @param value the results (of a switch: the branch); a function as `run`; or `{run =, compensate =}` of such
 -- @int level as in error, counted from the caller
 function Doubles:stub(reference, name, value, level)
-  local key = key_of(reference, name, "testing.stub", level + 1)
+  local key = key_to_double(reference, name, "testing.stub", level + 1)
   if not is_parts(value) then
     self.stubs[key] = as_function(value)
     return
@@ -110,7 +128,7 @@ local FAIL_OPTIONS = {
 -- @return true, or nil
 -- @return err `invalid`
 function Doubles:fail(reference, name, options, level)
-  local key = key_of(reference, name, "testing.fail", level + 1)
+  local key = key_to_double(reference, name, "testing.fail", level + 1)
   check.type(options, "table|nil", "testing.fail: options", level + 1)
   options = options or {}
   local ok, err = check.options(options, FAIL_OPTIONS, "testing.fail: option", level + 1)
@@ -130,7 +148,7 @@ end
 
 local function note(self, handler, name, view)
   local run = core.run()
-  local inputs = run.has_inputs and run.engine:payload(run.task_no, run.step, "inputs")
+  local inputs = run.has_inputs and run.engine:payload(run.task_no, run.items and run.template or run.step, "inputs")
   local call = {
     task_id = run.task_id, attempt = view.attempt, context = decode(run.engine:context(run.task_no)),
     inputs = inputs and decode(inputs) or nil, item = view.item, index = view.index,
@@ -147,9 +165,12 @@ local function note(self, handler, name, view)
   call.order = self.count
 end
 
+-- `view`: nil for the function of a switch, which is asked before there is an attempt.
 local function double(self, handler, name, original)
   return function(task, view)
-    note(self, handler, name, view)
+    if view then
+      note(self, handler, name, view)
+    end
     local failure = find(self.failures, handler, name)
     if failure and failure.left > 0 then
       failure.left = failure.left - 1
@@ -165,6 +186,9 @@ local function wrap_step(self, handler, step)
     if step[part] then
       wrapped[part] = double(self, handler, step.name .. ending, step[part])
     end
+  end
+  if step.switch then
+    wrapped.switch = double(self, handler, step.name, step.switch)
   end
   return setmetatable(wrapped, { __index = step })
 end

@@ -42,6 +42,10 @@ function OF_KIND.approval(step)
   return list
 end
 
+function OF_KIND.child()
+  return { "complete", "fail" }
+end
+
 --- What may come of a step, the way it is meant to go first: "complete", "fail" (for good), "skipped", "case NAME", "signal",
 -- "approve", "reject", "timeout"; "no signal" and "no decision" where nothing limits the wait.
 -- @tab step of a handler
@@ -83,6 +87,8 @@ function outcomes.seen(step, record)
     return record.error and record.error.code == "rejected" and "reject" or "fail"
   elseif status == "error" then
     return "fail"
+  elseif step.kind == "child" then
+    return type(record.results) == "table" and record.results.status ~= "complete" and "fail" or "complete"
   elseif step.kind == "switch" then
     return "case " .. tostring(record.results)
   end

@@ -8,6 +8,7 @@ local errors = require "tasker.errors"
 local graph = require "tasker.graph"
 local handlers = require "tasker.handler"
 local outcomes = require "tasker.testing.outcomes"
+local reference = require "tasker.reference"
 local registry = require "tasker.registry"
 local walker = require "tasker.testing.walker"
 
@@ -114,6 +115,65 @@ local function note_failing(found, handler, seen, count, complete)
   end
 end
 
+-- ---- Tasks that start tasks ----
+
+-- Steps that always start a task of their own: no condition, no branch and no failure leads past them.
+local function sure_children(handler)
+  local sure, found, chosen = {}, {}, {}
+  for _, step in ipairs(handler.steps) do
+    for _, case in ipairs(step.cases or {}) do
+      for _, index in ipairs(case.indexes) do
+        chosen[index] = true
+      end
+    end
+  end
+  local function is_sure(index)
+    if sure[index] == nil then
+      local step = handler.steps[index]
+      sure[index] = not step.when and not chosen[index]
+      for _, dependency in ipairs(step.deps) do
+        sure[index] = is_sure(dependency) and sure[index]
+      end
+    end
+    return sure[index]
+  end
+  for index, step in ipairs(handler.steps) do
+    local namespace, name, version
+    if step.child then
+      namespace, name, version = reference.parse(step.child)
+    end
+    local child = namespace and registry.find(namespace, name, version)
+    if child and is_sure(index) then
+      found[#found + 1] = { step = step.name, handler = child }
+    end
+  end
+  return found
+end
+
+-- A chain of children that leads back to where it began.
+local function note_descent(found, handler)
+  local visited = {}
+  local function leads_back(at)
+    for _, child in ipairs(sure_children(at)) do
+      if child.handler == handler then
+        return true
+      elseif not visited[child.handler] then
+        visited[child.handler] = true
+        if leads_back(child.handler) then
+          return true
+        end
+      end
+    end
+    return false
+  end
+  for _, child in ipairs(sure_children(handler)) do
+    if child.handler == handler or leads_back(child.handler) then
+      add(found, "endless", child.step, {}, ("step '%s' starts a task that always leads to another one of %s: there is no end"):format(
+        child.step, tostring(handler)))
+    end
+  end
+end
+
 -- ---- The walk ----
 
 local function walk(handler, limit)
@@ -136,6 +196,7 @@ local function walk(handler, limit)
     error(why, 0)
   end
   note_failing(found, handler, seen, #list, complete)
+  note_descent(found, handler)
   return found
 end
 
