@@ -112,8 +112,8 @@ describe("testing.verify finds", function()
     local found, err = problems_of(define { run "a", { name = "again", depends_on = "a", child = itself, context = never_called } })
     assert.same({ "endless again" }, found)
     assert.matches("step 'again' starts a task that always leads to another one of " .. itself, err.message)
-    local first, second = define { { name = "down", child = "verify/workflow" .. serial + 2 } }, nil
-    second = define { { name = "down", child = tostring(first) } }
+    local first = define { { name = "down", child = "verify/workflow" .. serial + 2 } }
+    local second = define { { name = "down", child = tostring(first) } }
     assert.same({ "endless down" }, problems_of(first))
     assert.same({ "endless down" }, problems_of(second))
     assert.same({}, problems_of(define { { name = "again", when = never_called, child = "verify/workflow" .. serial + 1 } }))

@@ -3,7 +3,6 @@
 
 local check = require "tasker.check"
 local combinations = require "tasker.testing.combinations"
-local definitions = require "tasker.definitions"
 local errors = require "tasker.errors"
 local graph = require "tasker.graph"
 local handlers = require "tasker.handler"
@@ -200,15 +199,15 @@ local function walk(handler, limit)
   return found
 end
 
-local function handler_of(reference)
-  if handlers.is_handler(reference) then
-    return reference
+local function handler_of(given)
+  if handlers.is_handler(given) then
+    return given
   end
-  check.type(reference, "string", "testing.verify: the handler", 5)
-  local namespace, name, version = definitions.parse(reference)
+  check.type(given, "string", "testing.verify: the handler", 5)
+  local namespace, name, version = reference.parse(given)
   local found = namespace and registry.find(namespace, name, version)
   if not found then
-    error(("testing.verify: no handler %s is defined in this state"):format(check.show(reference)), 5)
+    error(("testing.verify: no handler %s is defined in this state"):format(check.show(given)), 5)
   end
   return found
 end
