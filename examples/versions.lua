@@ -7,7 +7,7 @@ local function order(version, first, ship)
     namespace = "shop", name = "order", version = version, chain = true,
     steps = {
       { name = first, run = function(task) return { amount = task.context.amount } end },
-      { name = "paid", signal = "paid" },
+      { name = "paid", signal = "paid", timeout = 86400 },
       { name = "ship", run = ship },
     },
   }
