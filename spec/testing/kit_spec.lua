@@ -137,6 +137,32 @@ describe("tasker.testing", function()
       assert.equal(1, app:task(id).steps.a.attempts)
     end)
 
+    it("takes an hourly schedule through a year in no time, and is not moved by it", function()
+      open { clock = "2026-01-01T00:00:00Z" }
+      local times = {}
+      define("hourly", { { name = "a", run = function(task) times[#times + 1] = task.scheduled_at end } })
+      assert(app:schedule { name = "hourly", handler = "kit/hourly", cron = "0 * * * *" })
+      assert(app:drain())
+      assert.equal(0, #times)
+      local began = os.clock()
+      assert(app:advance(365 * 86400))
+      assert.equal(8760, #times)
+      assert.equal("2027-01-01T00:00:00.000000Z", times[8760])
+      assert.is_true(os.clock() - began < 20, "a year took " .. os.clock() - began .. " s of processor time")
+    end)
+
+    it("waits for a limit by the clock", function()
+      open { clock = "2026-01-01T00:00:00Z" }
+      tasker.limit("kit.api", { rate = 1, per = 60, burst = 1 })
+      define("limited", { { name = "a", limits = "kit.api", run = function() end } })
+      for _ = 1, 5 do
+        assert(app:submit("kit/limited"))
+      end
+      assert(app:drain())
+      assert.equal(5, app:count { status = "complete" })
+      assert.equal("2026-01-01T00:04:00.000000Z", tasker.time.format(tasker.now()))
+    end)
+
     it("is moved by tasker.sleep in the test itself", function()
       open { clock = 0 }
       define("sleeper", { { name = "a", sleep = 100 } })

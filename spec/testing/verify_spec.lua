@@ -152,6 +152,11 @@ describe("testing.verify", function()
     }, { timeout = 86400, context_schema = { type = "object", required = { "id" } } })))
   end)
 
+  it("asks no function for the key of a limit", function()
+    tasker.limit("verify.tenant", { rate = 1, per = 60, burst = 1 })
+    assert.is_true(testing.verify(define { run("a", nil, { limits = { { "verify.tenant", key = never_called } } }) }))
+  end)
+
   it("takes a handler's name", function()
     local handler = define { run "a" }
     assert.is_true(testing.verify("verify/" .. handler.name))
