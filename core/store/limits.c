@@ -8,7 +8,7 @@
 
 static void clear(tk_map *map) {
   if (map->capacity > MAP_KEPT) tk_map_free(map);
-  else tk_map_clear(map);
+  else if (map->used) tk_map_clear(map);
 }
 
 void tk_store_clear_limits(tk_store *store) {

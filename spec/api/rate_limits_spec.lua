@@ -275,6 +275,22 @@ describe("limits in front of steps", function()
     assert_whole()
   end)
 
+  it("are asked anew of what waits when its task moves to another version", function()
+    local slow, fast = limit { rate = 1, per = 3600 }, limit { rate = 1, per = 10 }
+    local function version(number, name)
+      tasker.handler { namespace = "limits", name = "moves", version = number, steps = { { name = "s", run = function() end,
+        limits = { { name, key = function(task) return task.context.k end } } } } }
+    end
+    version("1.0.0", slow)
+    submit("limits/moves@1.0.0", 3, function() return { k = "one" } end)
+    app:advance(0)
+    version("2.0.0", fast)
+    assert(app:migrate { handler = "limits/moves", from = "1.0.0", to = "2.0.0" })
+    app:drain()
+    assert.same({ 0, 0, 10 }, starts())
+    assert_whole()
+  end)
+
   it("put a step in error when its key cannot be one", function()
     local name = limit { rate = 1 }
     for _, value in ipairs { "", ("x"):rep(257), {}, true, "\255" } do
