@@ -113,7 +113,7 @@ static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t ind
   m->failures = step->failures;
   m->task_attempt = task->attempt;
   m->priority = task->priority;
-  m->timeout_us = g->timeout_us;
+  m->timeout_us = g->kind == TK_KIND_CHILD ? 0 : g->timeout_us;   /* that is about the child, not about what is asked first */
   m->heartbeat_timeout_us = g->heartbeat_timeout_us;
   m->inputs = step->inputs;
   m->template_ = (uint32_t)(g - task->graph->steps);
@@ -156,11 +156,13 @@ bool tk_workers_claim(tk_engine *e, tk_decide *d, const tk_load *load, size_t wa
       continue;
     }
     tk_children_look(e, task);
-    tk_claim_result result = tk_decide_claim(d, task, &entry, from_index);
+    int result = tk_decide_claim(d, task, &entry, from_index);
     denied = denied || (result == TK_CLAIM_NOT && from_index);
     if (result == TK_CLAIM_NOT) continue;
-    if (result == TK_CLAIM_RUN_MORE && from_index) indexed--;
-    else if (result == TK_CLAIM_RUN_MORE) fresh--;
+    if ((result & TK_CLAIM_MORE) && from_index) indexed--;
+    else if (result & TK_CLAIM_MORE) fresh--;
+    result &= ~TK_CLAIM_MORE;
+    if (result == TK_CLAIM_BEGUN) continue;
     if (!batch) {
       batch = tk_calloc(1, sizeof *batch);
       batch->turn = e->turn;

@@ -88,16 +88,35 @@ static void start_attempt(tk_decide *d, tk_task *task, uint32_t index) {
   put_claim(d, task, index, step->attempts);
 }
 
-static tk_claim_result claim_element(tk_decide *d, tk_task *task, tk_ready *ready) {
-  uint32_t map = ready->step;
-  if (task->graph->steps[map].limit_count && !tk_part_admit(d, task, map)) return TK_CLAIM_NOT;
-  ready->step = tk_fan_next(d, task, map);
-  start_attempt(d, task, ready->step);
-  tk_fan_give(d, task, map);
-  return tk_task_step(task, map)->flags & TK_STEP_F_GIVING ? TK_CLAIM_RUN_MORE : TK_CLAIM_RUN;
+static void claim_ask(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  step->flags |= TK_STEP_F_ASKING;
+  step->owner = d->process;
+  task->running++;
+  tk_part_touch(d, task, index);
+  put_claim(d, task, index, 0);
 }
 
-tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed) {
+/* An element that waits for a child is asked for what that needs, unless it has one. */
+static int claim_element(tk_decide *d, tk_task *task, tk_ready *ready) {
+  uint32_t map = ready->step;
+  int result = TK_CLAIM_RUN;
+  if (task->graph->steps[map].limit_count && !tk_part_admit(d, task, map)) return TK_CLAIM_NOT;
+  ready->step = tk_fan_next(d, task, map);
+  if (task->graph->steps[map].kind != TK_KIND_CHILD) {
+    start_attempt(d, task, ready->step);
+  } else if (tk_part_has_child(tk_task_step(task, ready->step))) {
+    tk_part_begin_child(d, task, ready->step);
+    result = TK_CLAIM_BEGUN;
+  } else {
+    claim_ask(d, task, ready->step);
+    result = TK_CLAIM_ASK;
+  }
+  tk_fan_give(d, task, map);
+  return tk_task_step(task, map)->flags & TK_STEP_F_GIVING ? result | TK_CLAIM_MORE : result;
+}
+
+int tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed) {
   uint32_t index = ready->step;
   if (ready->definition != task->definition) {   /* migrated in this turn */
     if (indexed) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
@@ -115,11 +134,7 @@ tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bo
   }
   if (gives) return claim_element(d, task, ready);
   if ((tk_task_template(task, index)->flags & TK_GRAPH_ASK) && !(step->flags & TK_STEP_F_ASKED)) {
-    step->flags |= TK_STEP_F_ASKING;
-    step->owner = d->process;
-    task->running++;
-    tk_part_touch(d, task, index);
-    put_claim(d, task, index, 0);
+    claim_ask(d, task, index);
     return TK_CLAIM_ASK;
   }
   if (tk_task_template(task, index)->limit_count && !tk_task_is_map(task, index) && !tk_part_admit(d, task, index)) return TK_CLAIM_NOT;

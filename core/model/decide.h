@@ -31,11 +31,16 @@ void tk_decide_child_made(tk_decide *d, tk_task *task, const tk_event *event, tk
 /* It cannot be made: the step is in error with that error JSON. */
 void tk_decide_child_refused(tk_decide *d, tk_task *task, const tk_event *event, tk_slice error);
 
-typedef enum tk_claim_result { TK_CLAIM_RUN, TK_CLAIM_RUN_MORE, TK_CLAIM_ASK, TK_CLAIM_NOT } tk_claim_result;
+enum {                           /* what a claim came to */
+  TK_CLAIM_RUN, TK_CLAIM_ASK,
+  TK_CLAIM_BEGUN,                 /* it needs no worker: it waits for the child it has */
+  TK_CLAIM_NOT,
+  TK_CLAIM_MORE = 8               /* a bit beside these: the entry of a map, which has more to start */
+};
 /* Starts a ready step for d->process: step.started, attempt + 1; or an ask; or TK_CLAIM_NOT when it may not start now (paused, at
  * max_parallel, no longer ready): it is then held or dropped. `indexed`: the entry is in the index and must be taken out. The
- * entry of a map starts its next element: ready->step is changed to that, and with TK_CLAIM_RUN_MORE the entry stays. */
-tk_claim_result tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed);
+ * entry of a map starts its next element: ready->step is changed to that, and with TK_CLAIM_MORE the entry stays. */
+int tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed);
 
 /* Applies `event` to a schedule: the occurrences that become tasks now are added to `fires`, and are counted as open already. A PUT
  * of a new one gets a zeroed schedule with its number. The recurrence is that of the spec, for a PUT of the new one. 0, or

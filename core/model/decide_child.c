@@ -96,17 +96,13 @@ void tk_part_begin_child(tk_decide *d, tk_task *task, uint32_t index) {
   }
   if (step->status != TK_STEP_READY) tk_part_set_step(d, task, index, TK_STEP_READY);
   start_attempt(d, task, index);
+  if (step->status != TK_STEP_WAITING) return;   /* its map had stopped */
   log_waiting(d, task, index, NULL);
   tell_child(d, TK_EV_CHILD_RETRY, step, audit_below(d, task));
 }
 
-/* What a worker found is used at once or not at all: a task that was paused meanwhile has it asked again. */
 void tk_part_child_answered(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_step *step = tk_task_step(task, event->step);
-  if (!tk_part_is_open(task)) {
-    tk_part_hold(d, task, event->step);
-    return;
-  }
   if (step->inputs) tk_list_push(d->changes->arena, &d->changes->unpayloads, step->inputs);
   step->inputs = tk_changes_payload(d->changes, event->data);
   start_attempt(d, task, event->step);
@@ -154,11 +150,13 @@ static void attempt_failed(tk_decide *d, tk_task *task, uint32_t index, tk_slice
   tk_step *step = tk_task_step(task, index);
   const tk_graph_step *g = tk_task_template(task, index);
   uint32_t wanted = TK_GRAPH_RETRYABLE | TK_GRAPH_CHILD_RETRIES;
+  bool again = retryable && (g->flags & wanted) == wanted && !tk_fan_is_stopped(task, index);
   step->failures++;
   step->error = tk_changes_payload(d->changes, error);
   tk_part_log(d, task, TK_LOG_STEP_FAILED, index, step->attempts, step->error, nothing);
-  if (retryable && (g->flags & wanted) == wanted && step->failures < g->retry.limit) tk_part_retry_later(d, task, index, -1);
+  if (again && step->failures < g->retry.limit) tk_part_retry_later(d, task, index, -1);
   else tk_part_fail(d, task, index);
+  if (step->role) step = tk_task_step(task, step->template_);   /* a map's error is the task's, not an element's */
   tk_part_settle(d, task, step->error);
 }
 

@@ -19,7 +19,8 @@ static bool may_give(const tk_task *task, uint32_t map, const tk_step *step) {
   const tk_graph_step *g = graph_step(task, map);
   const tk_fan *fan = step->fan;
   if (step->status != TK_STEP_IN_PROGRESS || fan->stopped || step->flags & TK_STEP_F_LIMITED) return false;
-  if (g->map_parallel && fan->running >= g->map_parallel) return false;
+  uint32_t busy = g->kind == TK_KIND_CHILD ? fan->active - fan->queued : fan->running;   /* a child's parent only waits */
+  if (g->map_parallel && busy >= g->map_parallel) return false;
   return fan->queued || (fan->next < fan->count && !is_over(g, fan));
 }
 
@@ -140,6 +141,7 @@ static void settle(tk_decide *d, tk_task *task, uint32_t map) {
 
 static void cancel_element(tk_decide *d, tk_task *task, uint32_t element) {
   tk_part_unhook(d, task, element);
+  tk_part_cancel_child(d, task, element);
   tk_part_set_step(d, task, element, TK_STEP_CANCELLED);
   tk_part_log(d, task, TK_LOG_STEP_CANCELLED, element, 0, 0, nothing);
 }
@@ -164,7 +166,8 @@ static bool each_touched(tk_decide *d, tk_task *task, const tk_fan *fan, uint32_
 static void stop_element(tk_decide *d, tk_task *task, uint32_t element) {
   const tk_step *step = tk_task_step(task, element);
   bool map_ended = tk_task_step(task, step->template_)->status != TK_STEP_IN_PROGRESS;
-  if (step->status == TK_STEP_READY || step->status == TK_STEP_WAITING || (map_ended && step->status == TK_STEP_IN_PROGRESS))
+  bool runs = step->status == TK_STEP_IN_PROGRESS || step->waiting_for == TK_WAIT_CHILD;
+  if (step->status == TK_STEP_READY || (step->status == TK_STEP_WAITING && !runs) || (map_ended && runs))
     cancel_element(d, task, element);
 }
 

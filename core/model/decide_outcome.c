@@ -115,8 +115,9 @@ static void end_ask(tk_decide *d, tk_task *task, uint32_t index) {
   tk_part_touch(d, task, index);
 }
 
-static void index_again(tk_decide *d, tk_task *task, uint32_t index) {
-  if (!tk_part_is_open(task)) tk_part_hold(d, task, index);
+void tk_part_index_again(tk_decide *d, tk_task *task, uint32_t index) {
+  if (tk_task_step(task, index)->role == TK_ROLE_ELEMENT) tk_fan_element_moved(d, task, index);
+  else if (!tk_part_is_open(task)) tk_part_hold(d, task, index);
   else tk_part_index(d, task, index);
 }
 
@@ -134,14 +135,18 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
     tk_part_skip(d, task, index, 0, nothing);
     return;
   }
-  if (g->kind == TK_KIND_CHILD) {
+  bool map = tk_task_is_map(task, index);
+  if ((g->kind == TK_KIND_CHILD || map) && !tk_part_is_open(task)) {   /* it would start by this: asked again then */
+    tk_part_index_again(d, task, index);
+    return;
+  }
+  if (g->kind == TK_KIND_CHILD && !map) {
     tk_part_child_answered(d, task, event);
     return;
   }
   step->flags |= TK_STEP_F_ASKED;
   if (step->inputs) tk_list_push(d->changes->arena, &d->changes->unpayloads, step->inputs);   /* asked anew */
   step->inputs = event->data.size ? tk_changes_payload(d->changes, event->data) : 0;
-  bool map = tk_task_is_map(task, index);
   tk_slice list = event->name;
   if (map && tk_graph_step_keyed(g)) list = tk_part_keep_keys(d, task, index, list);
   else if (event->keys.size && g->limit_count) tk_part_keep_keys(d, task, index, event->keys);
@@ -157,7 +162,7 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
     tk_part_log(d, task, TK_LOG_STEP_WAITING, index, 0, 0, tk_part_text(d, "{\"waiting_for\":\"timer\",\"until\":\"%s\"}", at));
     tk_part_wait(d, task, index, TK_WAIT_TIMER, event->due_us, TK_TIMER_SLEEP);
   } else if (g->kind == TK_KIND_RUN) {
-    index_again(d, task, index);
+    tk_part_index_again(d, task, index);
   } else if (tk_part_begin(d, task, index)) {
     tk_part_release_done(d, task, index, 0);
   }
@@ -174,7 +179,7 @@ static void ask_ended(tk_decide *d, tk_task *task, const tk_event *event) {
     return;
   }
   if (event->type == TK_EV_ASK_DONE) answered(d, task, event);
-  else index_again(d, task, index);
+  else tk_part_index_again(d, task, index);
 }
 
 static void heartbeat(tk_decide *d, tk_task *task, const tk_event *event) {

@@ -112,7 +112,8 @@ static void check_parent(task_check *t, uint64_t by_info) {
   if (!task->parent) return;
   const tk_graph *graph = read_header(t, task->parent, &parent) ? tk_check_graph(t->c, parent.definition) : NULL;
   if (!graph) tk_check_say(t->c, "task number %llu has task number %llu for a parent, which is not there", NO(task->no), NO(task->parent));
-  else if (task->parent_step >= graph->step_count || graph->steps[task->parent_step].kind != TK_KIND_CHILD)
+  else if (task->parent_step >= graph->step_count + parent.instances ||
+           (task->parent_step < graph->step_count && graph->steps[task->parent_step].kind != TK_KIND_CHILD))
     tk_check_say(t->c, "task number %llu is the child of step %u of task number %llu, which is no step with a child", NO(task->no),
                  task->parent_step + 1, NO(task->parent));
 }

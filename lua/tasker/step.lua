@@ -177,9 +177,10 @@ end
 -- approval's plan, or nothing and the keys of its limits; "list", inputs, how many elements a map has, and
 -- those keys with its pages behind them; or "child", its context and its definition.
 local function tell(run, definition, task)
-  if definition.when and not definition.when(task) then
+  local is_element = run.items ~= nil
+  if definition.when and not is_element and not definition.when(task) then
     return "answer", nil, false
-  elseif definition.child then
+  elseif definition.child and (is_element or not definition.map) then
     local view = step_view.step(run, definition)
     view.attempt = run.failures + 1   -- the one to come
     return "child", children.ask(run.engine, definition, task, view)

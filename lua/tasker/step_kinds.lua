@@ -25,7 +25,7 @@ end
 -- Fields that belong to some kinds only.
 local ONLY_FOR = {
   config = { handler = true }, heartbeat_timeout = { run = true, handler = true },
-  retry = { run = true, handler = true, child = true }, map = { run = true, handler = true },
+  retry = { run = true, handler = true, child = true }, map = { run = true, handler = true, child = true },
   cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true, approval = true },
   on_reject = { approval = true },
   inputs = { run = true, handler = true, approval = true },

@@ -199,6 +199,60 @@ for _, kind in ipairs(harness.kinds) do
       assert.equal("complete", app:task(id).status)
     end)
 
+    it("are made for each element of a list, no more at once than max_parallel says, and may fail as max_failures says", function()
+      local running, most = 0, 0
+      local square = harness.handler { steps = { { name = "square", retry = { limit = 1 }, run = function(task)
+        running = running + 1
+        most = math.max(most, running)
+        tasker.sleep(0.001)
+        running = running - 1
+        return task.context.bad and error "bad" or task.context.n * task.context.n
+      end } } }
+      local each = { name = "each", child = square, max_parallel = 3, max_failures = 1,
+        map = function(task) return task.context.list end,
+        context = function(task, step) return { n = step.item, bad = step.item == task.context.bad, i = step.index } end }
+      local task = app:run(harness.handler { steps = { each } }, { list = { 1, 2, 3, 4, 5, 6, 7, 8 }, bad = 4 })
+      assert.equal("complete", task.status)
+      assert.is_true(most <= 3)
+      local squares = {}
+      for i, result in ipairs(task.results.each) do
+        squares[i] = result and result.results.square
+      end
+      assert.same({ 1, 4, 9, false, 25, 36, 49, 64 }, squares)
+      assert.equal(8, task.steps.each.instances)
+      assert.equal(1, task.steps.each.failed)
+      assert.matches("bad", task.errors.each.elements["4"].message, 1, true)
+      assert.is_nil(task.steps.each.child_task_id)
+      assert.equal("each[2]", app:tree(task.task_id).children[2].step)
+      assert.equal(task.results.each[2].task_id, task.steps["each[2]"].child_task_id)
+      assert.equal(8, app:count { parent = task.task_id })
+      local whole = app:run(harness.handler { steps = { { name = "all", child = harness.handler { steps = { each } },
+        context = { list = { 1, 2 } } } } })
+      assert.equal(4, whole.results.all.results.each[2].results.square)
+    end)
+
+    it("of a list are cancelled with it, and retried where they failed", function()
+      local broken = true
+      local part = harness.handler { steps = { { name = "a", retry = { limit = 1 }, run = function(task)
+        return broken and task.context.n == 2 and error "broken" or task.context.n
+      end } } }
+      local parent = harness.handler { steps = { { name = "each", child = part, map = function() return { 1, 2, 3 } end,
+        context = function(_, step) return { n = step.item } end } } }
+      local task = app:run(parent)
+      assert.equal("error", task.status)
+      broken = false
+      assert(app:retry(task.task_id))
+      task = app:work_for(task.task_id)
+      assert.equal("complete", task.status)
+      assert.equal(3, app:count { parent = task.task_id })
+      local waiting = harness.handler { steps = { { name = "a", signal = "go" } } }
+      local id = app:submit(harness.handler { steps = { { name = "each", child = waiting, map = function() return { 1, 2, 3 } end } } })
+      app:work { until_idle = true }
+      app:cancel(id)
+      app:work { until_idle = true }
+      assert.equal(3, app:count { parent = id, status = "cancelled" })
+    end)
+
     it("stand in a tree, and can be listed by their parent", function()
       local leaf = harness.handler { steps = { { name = "a", run = ok }, { name = "b", run = ok } } }
       local middle = harness.handler { steps = { { name = "x", child = leaf }, { name = "y", child = leaf } } }

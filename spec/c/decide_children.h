@@ -72,4 +72,29 @@ TEST(a_step_that_has_a_child_stays_where_it_is_when_its_task_moves_to_another_ve
                           "ended a complete => a=complete b=ready\nto x;a!child;b<a;c<b => refused\nto a;b<a;c<b => refused");
 }
 
+TEST(a_map_over_children_has_as_many_at_once_as_it_may) {
+  run_case("m!map2!child b<m",
+           "submit\nclaim m\nanswer m list=3 => m=in_progress m.gives=1\nclaim m => started=m[1] m[1]=ready m[1].attempts=0\n"
+           "claim m => started=m[2] m.gives=0\nclaim m => not\nanswer m[1] => m[1]=waiting m[1].wait=child m[1].child=2 m.gives=0\n"
+           "release m[2] => m.gives=1\nclaim m => started=m[2]\nanswer m[2] => m[2].child=3\n"
+           "ended m[1] complete => m[1]=complete m.gives=1 log=step.completed\nclaim m => started=m[3]\nanswer m[3] => m[3].child=4\n"
+           "ended m[3] complete\nended m[2] complete => m=complete b=ready");
+}
+
+TEST(a_map_over_children_fails_retries_and_is_stopped_with_them) {
+  run_case("m!map!child b<m",
+           "submit\nclaim m\nanswer m list=3\nclaim m\nclaim m\nanswer m[1]\nanswer m[2]\nended m[1] error => m[1]=error m=in_progress "
+           "m.gives=0 sent=\nended m[2] complete => m=error task=error\nretry => m=in_progress m[1]=ready m.gives=1 sent=\n"
+           "claim m => m[1]=waiting m[1].child=2 m[1].attempts=2 sent=retry m.gives=1\nclaim m => started=m[3]\nanswer m[3]\n"
+           "ended m[3] complete\nended m[1] complete => m=complete b=ready");
+  run_case("m!map!child", "submit\nclaim m\nanswer m list=2\nclaim m\nclaim m\nanswer m[1]\npause => sent=pause\nanswer m[2] => "
+                          "m[2]=ready m[2].child=0 m.held=1\nresume => sent=resume m.gives=1\nclaim m\nanswer m[2]\n"
+                          "cancel => sent=cancel,cancel task=cancelled");
+  run_case("m!map!child", "submit\nclaim m\nanswer m list=2\nclaim m\nanswer m[1]\n"
+                          "cancel m => m=cancelled m[1]=cancelled sent=cancel task=error");
+  run_case("m!map!child!retries!limit2",
+           "submit\nclaim m\nanswer m list=1\nclaim m\nanswer m[1]\nended m[1] error => m[1]=waiting m[1].wait=retry\n"
+           "tick 10 => m[1]=waiting m[1].wait=child sent=retry\nended m[1] error => m=error");
+}
+
 #endif

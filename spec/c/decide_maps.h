@@ -24,7 +24,8 @@ TEST(elements_run_within_the_limits_of_their_map_and_their_task) {
                             "done m[2] => task=complete");
   run_case("m!map", "submit\nclaim m\nanswer m list=2\npause\nclaim m => not m.held=1\nresume => m.gives=1 m.held=0\n"
                     "claim m\npause\ndone m[1] => task=paused\nresume\nclaim m\ndone m[2] => task=complete");
-  run_case("m!map", "submit\nclaim m\npause\nanswer m list=2 => m=in_progress m.held=1\nresume => m.gives=1");
+  run_case("m!map", "submit\nclaim m\npause\nanswer m list=2 => m=ready m.held=1 log=\nresume => m.held=0\nclaim m\n"
+                    "answer m list=2 => m.gives=1");
 }
 
 TEST(elements_are_retried_lost_given_back_and_snoozed_like_steps) {

@@ -233,12 +233,12 @@ static void claim(world *w, uint32_t index) {
   tk_ready ready = {.queue = 1, .definition = w->task.definition, .task_no = 1, .step = index};
   uint8_t from = w->task.status;
   tk_decide d = context(w);
-  tk_claim_result result = tk_decide_claim(&d, &w->task, &ready, true);
+  int result = tk_decide_claim(&d, &w->task, &ready, true);
   w->started = ready.step;
   w->not_claimed = result == TK_CLAIM_NOT;
   keep(w);
   take_row(from, w->task.status, true);
-  if (result <= TK_CLAIM_RUN_MORE) take_row(TK_STEP_READY, TK_STEP_IN_PROGRESS, false);
+  if ((result & ~TK_CLAIM_MORE) == TK_CLAIM_RUN) take_row(TK_STEP_READY, TK_STEP_IN_PROGRESS, false);
 }
 
 static void tick(world *w, int seconds) {

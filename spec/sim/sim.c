@@ -216,7 +216,7 @@ static tk_slice random_plan(sim *s, tk_buf *plan) {
 
 static bool asks_people(const sim *s, const tk_run_message *run) {
   for (uint32_t i = 0; i < s->graph_count; i++)
-    if (s->definitions[i] == run->definition) return s->graphs[i]->steps[run->step].kind == TK_KIND_APPROVAL;
+    if (s->definitions[i] == run->definition) return s->graphs[i]->steps[run->template_].kind == TK_KIND_APPROVAL;
   return false;
 }
 
@@ -229,10 +229,11 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   event->due_us = s->now_us + 1000000LL * pick(s, 20);
   event->keys = limit_keys(&graph->steps[run->step], run->task_no, s->keys);
   if (asks_people(s, run)) event->name = random_plan(s, &s->plan);
-  for (uint32_t g = 1; g < s->graph_count; g++)   /* a child's definition */
-    if (s->definitions[g] == run->definition && graph->steps[run->step].kind == TK_KIND_CHILD) event->cursor = s->definitions[pick(s, g)];
-  if (!(graph->steps[run->step].flags & TK_GRAPH_MAP)) return;
-  uint32_t pages = graph->step_count < 20 && chance(s, 10) ? 9 : 1;
+  const tk_graph_step *g = &graph->steps[run->template_];
+  for (uint32_t i = 1; i < s->graph_count && g->kind == TK_KIND_CHILD; i++)   /* the child's definition */
+    if (s->definitions[i] == run->definition) event->cursor = s->definitions[pick(s, i)];
+  if (!(g->flags & TK_GRAPH_MAP) || run->ordinal) return;
+  uint32_t pages = graph->step_count < 20 && g->kind != TK_KIND_CHILD && chance(s, 10) ? 9 : 1;
   event->cursor = pages == 9 ? 8 * TK_MAP_PAGE + 1 + pick(s, TK_MAP_PAGE) : pick(s, 12);
   event->name = tk_slice_of(page, event->cursor ? 4 * pages - 1 : 0);
   if (tk_graph_step_keyed(&graph->steps[run->step])) event->name = keys_before(s, event->keys, event->name);

@@ -97,6 +97,9 @@ static void random_kind(sim *s, tk_graph_step *step, uint32_t below) {
     step->child = tk_slice_str("sim/h0");
     step->timeout_us = chance(s, 20) ? 1000000LL * (1 + pick(s, 60)) : 0;
     step->flags |= TK_GRAPH_ASK | on_child_error[pick(s, 3)];
+    step->flags |= chance(s, 30) ? TK_GRAPH_MAP : 0;
+    step->map_parallel = chance(s, 50) ? 1 + pick(s, 5) : 0;
+    step->map_failures = chance(s, 30) ? 0.3 : chance(s, 30) ? 2 : 0;
   }
   if (!step->dep_count) return;
   if (join < 10) step->join = TK_JOIN_COUNT, step->join_count = 1 + pick(s, step->dep_count);
