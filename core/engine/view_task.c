@@ -142,7 +142,8 @@ static int put_step(tk_reading *reading, tk_json_writer *w, tk_task *task, uint3
   code = put_payload(reading, w, "progress", step->progress, err);
   if (!code && spec->kind == TK_KIND_APPROVAL)
     code = tk_reading_put_approval(reading, w, task, index, waiting && step->waiting_for == TK_WAIT_APPROVAL, err);
-  if (!code && spec->kind == TK_KIND_CHILD && !tk_task_is_map(task, index)) code = put_task_id(reading, w, "child_task_id", step->child, err);
+  if (!code && spec->kind == TK_KIND_CHILD && !tk_task_is_map(task, index))
+    code = put_task_id(reading, w, "child_task_id", step->child, err);
   tk_json_object_end(w);
   return code;
 }

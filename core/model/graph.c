@@ -94,7 +94,8 @@ static int check_shape(const tk_graph *from, tk_err *err) {
         (s->kind == TK_KIND_APPROVAL && !(s->flags & TK_GRAPH_ASK)) ||
         (s->join == TK_JOIN_COUNT && (s->join_count < 1 || s->join_count > s->dep_count)))
       return tk_err_set(err, TK_E_INVALID, "step %u: no such kind or join", i);
-    if ((s->flags & TK_GRAPH_MAP) && ((s->kind != TK_KIND_RUN && s->kind != TK_KIND_CHILD) || !(s->flags & TK_GRAPH_ASK) || !(s->map_failures >= 0)))
+    bool maps = s->kind == TK_KIND_RUN || s->kind == TK_KIND_CHILD;
+    if ((s->flags & TK_GRAPH_MAP) && (!maps || !(s->flags & TK_GRAPH_ASK) || !(s->map_failures >= 0)))
       return tk_err_set(err, TK_E_INVALID, "step %u: a map asks for its list, runs, and some of it may fail", i);
     if (s->kind == TK_KIND_CHILD && (!s->child.size || !(s->flags & TK_GRAPH_ASK)))
       return tk_err_set(err, TK_E_INVALID, "step %u: a child is named and asked for", i);
