@@ -227,7 +227,7 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   event->cursor = pick(s, 2);
   event->name = tk_slice_str("\"x\"");
   event->due_us = s->now_us + 1000000LL * pick(s, 20);
-  event->keys = limit_keys(&graph->steps[run->step], run->task_no, s->keys);
+  event->keys = limit_keys(&graph->steps[run->template_], run->task_no, s->keys);
   if (asks_people(s, run)) event->name = random_plan(s, &s->plan);
   const tk_graph_step *g = &graph->steps[run->template_];
   for (uint32_t i = 1; i < s->graph_count && g->kind == TK_KIND_CHILD; i++)   /* the child's definition */
@@ -236,7 +236,7 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   uint32_t pages = graph->step_count < 20 && g->kind != TK_KIND_CHILD && chance(s, 10) ? 9 : 1;
   event->cursor = pages == 9 ? 8 * TK_MAP_PAGE + 1 + pick(s, TK_MAP_PAGE) : pick(s, 12);
   event->name = tk_slice_of(page, event->cursor ? 4 * pages - 1 : 0);
-  if (tk_graph_step_keyed(&graph->steps[run->step])) event->name = keys_before(s, event->keys, event->name);
+  if (tk_graph_step_keyed(&graph->steps[run->template_])) event->name = keys_before(s, event->keys, event->name);
 }
 
 static tk_event random_outcome(sim *s, const tk_run_message *run) {
