@@ -161,6 +161,8 @@ static void read_step(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   if (tk_field_bool(L, t, "retryable")) step->flags |= TK_GRAPH_RETRYABLE;
   if (tk_field_bool(L, t, "continue")) step->flags |= TK_GRAPH_CONTINUE;
   if (tk_field_bool(L, t, "ask")) step->flags |= TK_GRAPH_ASK;
+  if (tk_field_bool(L, t, "compensates")) step->flags |= TK_GRAPH_COMPENSATES;
+  if (tk_field_bool(L, t, "compensate_started")) step->flags |= TK_GRAPH_COMPENSATE_STARTED;
   step->deps = read_indexes(L, t, "deps", arena, &step->dep_count);
   read_kind(L, t, arena, step);
   read_limits(L, t, arena, step);

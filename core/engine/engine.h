@@ -136,6 +136,7 @@ typedef struct tk_run_message {
   uint64_t inputs, progress;      /* payload numbers; 0: none */
   uint32_t template_;             /* the definition's step by which it runs */
   uint32_t ordinal;               /* of an instance: which one, from 1 on; 0: the step itself */
+  bool compensates;               /* undoes the step instead of running it */
   uint64_t items;                 /* of an element of a map: the payload that has it; 0: none */
 } tk_run_message;
 /* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the

@@ -72,8 +72,9 @@ static bool awaits(const tk_approval *a, tk_slice by) {
   return by.size == 0 || (approver && approver->decision == TK_DECISION_NONE);
 }
 
-static void put_item(inbox_walk *walk, const tk_task *task, const tk_task_info *info, const tk_approval *a) {
+static void put_item(inbox_walk *walk, tk_task *task, const tk_task_info *info, const tk_approval *a) {
   tk_json_writer *w = &walk->w;
+  char room[TK_STEP_NAME_ROOM];
   tk_json_object(w);
   tk_json_key(w, "task_id");
   tk_reading_put_id(w, &info->id);
@@ -84,7 +85,7 @@ static void put_item(inbox_walk *walk, const tk_task *task, const tk_task_info *
   tk_json_key(w, "version");
   tk_json_put_str(w, task->graph->version);
   tk_json_key(w, "step");
-  tk_json_put_str(w, task->graph->steps[a->step].name);
+  tk_json_put_str(w, tk_task_step_name(task, a->step, room));
   put_members(w, a);
   put_int(w, "definition", task->definition);
   tk_json_object_end(w);

@@ -108,6 +108,26 @@ static void put_counts(tk_json_writer *w, const tk_step *step) {
   tk_json_put_int(w, step->fan ? step->fan->failed : 0);
 }
 
+/* What undid the step, or is about to. */
+static int put_compensation(tk_reading *reading, tk_json_writer *w, tk_task *task, uint32_t index, const tk_step *step, tk_err *err) {
+  tk_json_key(w, "compensation");
+  if (tk_task_is_instance(task, index) || !step->compensation) {
+    tk_json_put_null(w);
+    return 0;
+  }
+  const tk_step *undo = tk_reading_step(task, step->compensation, err);
+  if (!undo) return TK_E_CORRUPT;
+  tk_json_object(w);
+  tk_json_key(w, "status");
+  tk_json_put_cstr(w, tk_step_status_name(undo->status));
+  tk_json_key(w, "attempts");
+  tk_json_put_int(w, undo->attempts);
+  int code = put_payload(reading, w, "error", has_current_error(undo) ? undo->error : 0, err);
+  put_time(w, "completed_at", undo->completed_at_us);
+  tk_json_object_end(w);
+  return code;
+}
+
 static int put_step(tk_reading *reading, tk_json_writer *w, tk_task *task, uint32_t index, uint32_t template_, const tk_step *step,
                     tk_err *err) {
   const tk_graph_step *spec = &task->graph->steps[template_];
@@ -140,6 +160,7 @@ static int put_step(tk_reading *reading, tk_json_writer *w, tk_task *task, uint3
   put_time(w, "completed_at", step->completed_at_us);
   put_time(w, "last_attempted_at", step->last_attempted_at_us);
   code = put_payload(reading, w, "progress", step->progress, err);
+  if (!code) code = put_compensation(reading, w, task, index, step, err);
   if (!code && spec->kind == TK_KIND_APPROVAL)
     code = tk_reading_put_approval(reading, w, task, index, waiting && step->waiting_for == TK_WAIT_APPROVAL, err);
   if (!code && spec->kind == TK_KIND_CHILD && !tk_task_is_map(task, index))
@@ -282,6 +303,7 @@ int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *
   if (!code) code = tk_reading_task_no(&reading, id, &task_no, err);
   if (!code) code = tk_reading_task(&reading, task_no, &task, NULL, err);
   if (!code) *status = task->status;
+  if (!code && task->compensating == TK_COMPENSATION_RUNS) *status = TK_TASK_IN_PROGRESS;
   tk_reading_close(&reading);
   return code;
 }

@@ -123,6 +123,10 @@ static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t ind
     m->inputs = map->inputs;
     m->items = map->fan->items + (step->ordinal - 1) / TK_MAP_PAGE;
   }
+  if (step->role == TK_ROLE_COMPENSATION) {
+    m->compensates = true;
+    if (g->kind != TK_KIND_RUN) m->timeout_us = 0;   /* that one is about waiting */
+  }
   m->progress = step->progress;
   send(w, &m->message);
   tk_running *r = tk_malloc(sizeof *r);

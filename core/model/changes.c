@@ -19,6 +19,8 @@ static const char *const log_names[TK_LOG_KIND_COUNT] = {
     [TK_LOG_SCHEDULE_PAUSED] = "schedule.paused",   [TK_LOG_SCHEDULE_RESUMED] = "schedule.resumed",
     [TK_LOG_SCHEDULE_DELETED] = "schedule.deleted", [TK_LOG_SCHEDULE_SKIPPED] = "schedule.skipped",
     [TK_LOG_SCHEDULE_BACKFILLED] = "schedule.backfilled",
+    [TK_LOG_STEP_COMPENSATED] = "step.compensated",
+    [TK_LOG_STEP_COMPENSATION_FAILED] = "step.compensation_failed",
 };
 
 const char *tk_log_kind_name(uint8_t kind) { return kind < TK_LOG_KIND_COUNT ? log_names[kind] : NULL; }

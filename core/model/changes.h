@@ -12,6 +12,7 @@ typedef enum tk_log_kind {        /* stored: never renumber; names in tk_log_kin
   TK_LOG_TASK_MIGRATED,
   TK_LOG_SCHEDULE_CREATED, TK_LOG_SCHEDULE_UPDATED, TK_LOG_SCHEDULE_PAUSED, TK_LOG_SCHEDULE_RESUMED, TK_LOG_SCHEDULE_DELETED,
   TK_LOG_SCHEDULE_SKIPPED, TK_LOG_SCHEDULE_BACKFILLED,
+  TK_LOG_STEP_COMPENSATED, TK_LOG_STEP_COMPENSATION_FAILED,
   TK_LOG_KIND_COUNT
 } tk_log_kind;
 /* Of a schedule, and so of no task. */
@@ -51,6 +52,8 @@ typedef struct tk_approval_change { uint64_t task_no; uint32_t step; const struc
 typedef struct tk_context_change { uint64_t task_no; tk_slice context; } tk_context_change;
 typedef struct tk_chunk_key { uint64_t task_no; uint32_t index; } tk_chunk_key;
 struct tk_schedule;
+/* A page of what is to be undone; NULL: it is no more. In order. */
+typedef struct tk_compensation_change { uint64_t task_no; uint32_t page; const struct tk_compensation *row; } tk_compensation_change;
 typedef struct tk_new_task { tk_task *task; const tk_submission *submission; tk_id id; } tk_new_task;
 typedef struct tk_identity_row {
   uint8_t hash[32];
@@ -79,6 +82,7 @@ typedef struct tk_changes {
   TK_LIST(tk_annotation) annotations;
   TK_LIST(tk_signal_change) signals;
   TK_LIST(tk_approval_change) approvals;
+  TK_LIST(tk_compensation_change) compensations;
   TK_LIST(tk_identity_row *) identities;
   TK_LIST(tk_context_change) contexts;
   TK_LIST(tk_chunk_key) unchunks; /* chunks behind the last step of a task that was migrated */

@@ -78,7 +78,7 @@ static void put_claim(tk_decide *d, const tk_task *task, uint32_t index, uint32_
 
 static void start_attempt(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
-  tk_part_start_task(d, task);
+  if (!tk_part_undoes(task)) tk_part_start_task(d, task);
   tk_part_set_step(d, task, index, TK_STEP_IN_PROGRESS);
   step->attempts++;
   step->owner = d->process;
@@ -126,8 +126,7 @@ int tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed) 
   bool startable = tk_step_startable(step), gives = startable && step->status == TK_STEP_IN_PROGRESS;
   if (indexed && !gives) tk_list_push(d->changes->arena, &d->changes->unready, *ready);
   if (!startable) return TK_CLAIM_NOT;
-  bool open = (task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS) && !task->stopped;
-  if (!open || (task->graph->max_parallel && task->running >= task->graph->max_parallel)) {
+  if (!tk_part_may_start(task)) {
     if (gives) tk_fan_take_back(d, task, index);
     tk_part_hold(d, task, index);
     return TK_CLAIM_NOT;
@@ -137,7 +136,8 @@ int tk_decide_claim(tk_decide *d, tk_task *task, tk_ready *ready, bool indexed) 
     claim_ask(d, task, index);
     return TK_CLAIM_ASK;
   }
-  if (tk_task_template(task, index)->limit_count && !tk_task_is_map(task, index) && !tk_part_admit(d, task, index)) return TK_CLAIM_NOT;
+  bool limited = tk_task_template(task, index)->limit_count && !tk_task_is_map(task, index) && step->role != TK_ROLE_COMPENSATION;
+  if (limited && !tk_part_admit(d, task, index)) return TK_CLAIM_NOT;
   start_attempt(d, task, index);
   return TK_CLAIM_RUN;
 }

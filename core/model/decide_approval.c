@@ -57,7 +57,7 @@ static void log_open(tk_decide *d, tk_task *task, uint32_t index, const tk_appro
 }
 
 void tk_part_open_approval(tk_decide *d, tk_task *task, uint32_t index, tk_slice plan) {
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
   tk_approval *a = TK_ARENA_NEW(d->changes->arena, tk_approval);
   tk_task_step(task, index)->flags &= (uint8_t)~TK_STEP_F_ASKED;   /* what is shown and who is asked is asked anew on a retry */
   a->task_no = task->no;
@@ -147,7 +147,7 @@ static void end_failed(tk_decide *d, tk_task *task, uint32_t index, const tk_app
 /* A no, of whatever kind. `why` tells people. */
 static void end_refused(tk_decide *d, tk_task *task, uint32_t index, const tk_approval *a, uint8_t decision, tk_slice why,
                         bool timed_out) {
-  bool completes = task->graph->steps[index].flags & TK_GRAPH_REJECT_COMPLETES;
+  bool completes = tk_task_template(task, index)->flags & TK_GRAPH_REJECT_COMPLETES;
   if (completes) end_complete(d, task, index, a, decision, timed_out);
   else end_failed(d, task, index, a, decision == TK_DECISION_CHANGES ? "changes_requested" : "rejected", why, timed_out);
 }
@@ -176,10 +176,11 @@ static void judge(tk_decide *d, tk_task *task, uint32_t index, const tk_approval
 
 /* ---- Votes ---- */
 
-static int refuse(tk_err *err, const tk_task *task, uint32_t index, int code, const char *format, ...)
+static int refuse(tk_err *err, tk_task *task, uint32_t index, int code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
-static int refuse(tk_err *err, const tk_task *task, uint32_t index, int code, const char *format, ...) {
-  tk_slice name = task->graph->steps[index].name;
+static int refuse(tk_err *err, tk_task *task, uint32_t index, int code, const char *format, ...) {
+  char room[TK_STEP_NAME_ROOM];
+  tk_slice name = tk_task_step_name(task, index, room);
   char why[512];
   va_list args;
   va_start(args, format);
@@ -190,7 +191,7 @@ static int refuse(tk_err *err, const tk_task *task, uint32_t index, int code, co
 
 static int check_open(tk_task *task, uint32_t index, tk_err *err) {
   const tk_step *step = tk_task_step(task, index);
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
   if (g->kind != TK_KIND_APPROVAL)
     return tk_err_set(err, TK_E_INVALID, "step '%.*s' is no approval", (int)g->name.size, g->name.data);
   if (step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_APPROVAL) return TK_OK;
@@ -199,7 +200,7 @@ static int check_open(tk_task *task, uint32_t index, tk_err *err) {
                     tk_step_final(step->status) ? ", decided already" : " and does not wait for people");
 }
 
-static int check_voter(const tk_task *task, uint32_t index, const tk_approval *a, const tk_vote *vote, tk_err *err) {
+static int check_voter(tk_task *task, uint32_t index, const tk_approval *a, const tk_vote *vote, tk_err *err) {
   const tk_approver *by = tk_approval_find(a, vote->by);
   bool delegates = vote->decision == TK_DECISION_DELEGATE;
   static const char own[] = "%.*s started the task and cannot decide about it";
@@ -216,7 +217,7 @@ static int check_voter(const tk_task *task, uint32_t index, const tk_approval *a
   return TK_OK;
 }
 
-static int check_vote(const tk_task *task, uint32_t index, const tk_approval *a, const tk_vote *vote, tk_err *err) {
+static int check_vote(tk_task *task, uint32_t index, const tk_approval *a, const tk_vote *vote, tk_err *err) {
   int code = check_voter(task, index, a, vote, err);
   if (code) return code;
   if (vote->shown.size && (vote->shown.size != TK_SHOWN_SIZE || memcmp(vote->shown.data, a->shown, TK_SHOWN_SIZE)))
@@ -291,7 +292,7 @@ static void escalate(tk_decide *d, tk_task *task, uint32_t index, tk_approval *a
 }
 
 static void time_is_up(tk_decide *d, tk_task *task, uint32_t index, const tk_approval *a) {
-  const tk_graph_step *g = &task->graph->steps[index];
+  const tk_graph_step *g = tk_task_template(task, index);
   tk_slice why = tk_part_text(d, "nobody decided within %.6g s", (double)g->timeout_us / 1e6);
   if (g->flags & TK_GRAPH_TIMEOUT_COMPLETES) end_complete(d, task, index, a, TK_DECISION_APPROVE, true);
   else if (g->flags & TK_GRAPH_TIMEOUT_REJECTS) end_refused(d, task, index, a, TK_DECISION_REJECT, why, true);

@@ -182,7 +182,7 @@ void tk_decide_child_ended(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_step *step = tk_task_step(task, event->step);
   bool cancelled = event->cursor == TK_TASK_CANCELLED;
   if (step->child != event->child) return;
-  if (cancelled && still_its(step)) {
+  if ((cancelled || event->end) && still_its(step)) {   /* another attempt needs a new child */
     step->flags |= TK_STEP_F_CHILD_GONE;
     tk_part_touch(d, task, event->step);
   }
@@ -206,6 +206,7 @@ void tk_part_tell_parent(tk_decide *d, tk_task *task) {
                     .step = task->parent_step,
                     .attempt = task->parent_attempt,
                     .cursor = task->status,
+                    .end = task->compensating != TK_COMPENSATION_NONE,
                     .child = task->no};
   tk_list_push(d->changes->arena, &d->changes->inbox, event);
 }

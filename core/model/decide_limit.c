@@ -247,7 +247,7 @@ tk_slice tk_part_keep_keys(tk_decide *d, tk_task *task, uint32_t index, tk_slice
 
 void tk_part_correct_cost(tk_decide *d, tk_task *task, const tk_event *event) {
   const tk_graph_step *g = graph_step(task, event->step);
-  if (event->cursor >= g->limit_count) return;
+  if (event->cursor >= g->limit_count || tk_task_step(task, event->step)->role == TK_ROLE_COMPENSATION) return;
   tk_meter *meter = meter_of(d, &g->limits[event->cursor], known_permit(d, task, event->step), event->cursor);
   tk_meter_correct(meter, event->delay_us, d->now_us * 1000);
   touch_meter(d, meter);

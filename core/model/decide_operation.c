@@ -113,12 +113,13 @@ static int retry_task(tk_decide *d, tk_task *task, const tk_event *event, tk_err
   return TK_OK;
 }
 
-/* Its parent's step waits for it again: it is retried where it failed, or says once more how it ended. */
+/* Its parent's step waits for it again: it is retried where it failed, or says once more how it ended; while it undoes what it did
+ * the end is still to come. */
 static int retry_child(tk_decide *d, tk_task *task, const tk_event *event) {
   task->parent_attempt = event->attempt;
   tk_part_dirty(d, task);
-  if (task->status == TK_TASK_ERROR) tk_part_retry_task(d, task, event->audit);
-  else if (tk_task_final(task->status)) tk_part_tell_parent(d, task);
+  if (task->status == TK_TASK_ERROR && !task->compensating) tk_part_retry_task(d, task, event->audit);
+  else if (tk_task_final(task->status) && !tk_part_undoes(task)) tk_part_tell_parent(d, task);
   return TK_OK;
 }
 
@@ -210,8 +211,23 @@ static int annotate(tk_decide *d, tk_task *task, const tk_event *event) {
   return TK_OK;
 }
 
+/* What was done is undone, or is being undone: nothing of it begins again. */
+static int check_not_compensated(const tk_task *task, const tk_event *event, tk_err *err) {
+  bool whole = event->step == TK_NO_STEP, resolves = event->type == TK_EV_RESOLVE;
+  bool settles = whole && resolves && !tk_part_undoes(task);
+  if (!task->compensating || settles || !(resolves || event->type == TK_EV_RETRY || (event->type == TK_EV_CANCEL && !whole)))
+    return TK_OK;
+  char id[37];
+  tk_id_format(&task->id, id);
+  return tk_err_set(err, TK_E_REFUSED, "%s of task %s is refused: it is %s and its steps %s compensated",
+                    resolves ? "resolve" : event->type == TK_EV_RETRY ? "retry" : "cancel", id, tk_task_status_name(task->status),
+                    tk_part_undoes(task) ? "are being" : "were");
+}
+
 int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
   bool whole = event->step == TK_NO_STEP;
+  int refused = check_not_compensated(task, event, err);
+  if (refused) return refused;
   if (!whole && tk_task_is_instance(task, event->step)) {
     int code = tk_fan_admit(d, task, event, err);
     if (code) return code;

@@ -7,7 +7,7 @@ static const tk_slice nothing = {NULL, 0};
 /* Whether the event is about what the step is doing now. Only the attempt that is current can end the step. An ask has no fence of
  * its own: whoever answers it, from the same committed values, answers the same; a late release only has it asked again. */
 static bool is_current(const tk_task *task, const tk_step *step, const tk_event *event) {
-  if (!tk_part_running(task)) return false;
+  if (!tk_part_running(task) && step->role != TK_ROLE_COMPENSATION) return false;
   if (tk_task_is_map(task, event->step) && event->attempt) return false;   /* its elements run, not itself */
   if (event->attempt == 0) return step->status == TK_STEP_READY && (step->flags & TK_STEP_F_ASKING);
   return step->status == TK_STEP_IN_PROGRESS && step->attempts == event->attempt;

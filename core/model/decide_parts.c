@@ -59,7 +59,7 @@ void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t statu
     task->running -= from == TK_STEP_IN_PROGRESS;
   }
   if (tk_task_is_instance(task, index)) {
-    tk_fan_count(d, task, index, from, status);
+    if (step->role == TK_ROLE_ELEMENT) tk_fan_count(d, task, index, from, status);
   } else {
     task->open += tk_step_final(from) && !tk_step_final(status);
     task->open -= !tk_step_final(from) && tk_step_final(status);
@@ -69,7 +69,7 @@ void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t statu
   d->changes->steps_delta[from]--;
   d->changes->steps_delta[status]++;
   step->status = status;
-  if (tk_task_template(task, index)->limit_count) tk_part_limited_moved(d, task, index, from);
+  if (tk_task_template(task, index)->limit_count && step->role != TK_ROLE_COMPENSATION) tk_part_limited_moved(d, task, index, from);
   if (status != TK_STEP_WAITING) step->waiting_for = TK_WAIT_NONE;
   if (status != TK_STEP_IN_PROGRESS) step->owner = 0;
   if (tk_step_final(status)) step->completed_at_us = d->now_us;
@@ -138,6 +138,7 @@ void tk_part_unindex(tk_decide *d, tk_task *task, uint32_t index) {
 }
 
 bool tk_part_is_open(const tk_task *task) {
+  if (tk_part_undoes(task) && tk_task_final(task->status)) return true;
   bool open = task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS;
   return open && task->due_kind != TK_TIMER_RUN_AT && !task->stopped;
 }
@@ -264,6 +265,10 @@ void tk_part_set_task_timer(tk_decide *d, tk_task *task, int64_t due_us, uint8_t
 }
 
 void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
+  if (tk_part_undoes(task)) {
+    tk_part_compensation_goes_on(d, task);
+    return;
+  }
   if (task->status != TK_TASK_PENDING && task->status != TK_TASK_IN_PROGRESS) return;
   if (task->active || task->sweeps || task->due_kind == TK_TIMER_RUN_AT) return;
   if (!task->open && !task->failed) {
@@ -274,10 +279,18 @@ void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
     return;
   }
   TK_ASSERT(task->failed);   /* a checked graph has no other way to stand still */
+  if (tk_part_compensate(d, task, error, tk_slice_of(NULL, 0))) return;
   tk_part_set_task(d, task, TK_TASK_ERROR);
   tk_part_drop_task_timer(d, task);
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, error, tk_slice_of(NULL, 0));
   tk_part_tell_parent(d, task);
+}
+
+uint64_t tk_part_timeout_error(tk_decide *d, const tk_task *task) {
+  tk_slice error = tk_part_text(
+      d, "{\"message\":\"the task took longer than its timeout of %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
+      (double)task->graph->timeout_us / 1e6);
+  return tk_changes_payload(d->changes, error);
 }
 
 void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice audit) {
@@ -285,7 +298,7 @@ void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice au
   for (uint32_t budget = TK_SWEEP_STEPS; at < count && budget; budget--, at++) {
     const tk_step *step = tk_task_step(task, at);
     if (step->child) tk_part_cancel_child(d, task, at);
-    if (tk_step_final(step->status)) continue;
+    if (tk_step_final(step->status) || step->role == TK_ROLE_COMPENSATION) continue;
     if (tk_task_is_instance(task, at) && !step->role) {
       at = tk_part_beyond_absent(task, at + 1) - 1;
       continue;
@@ -299,13 +312,12 @@ void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice au
     return;
   }
   if (task->status == TK_TASK_CANCELLED) {
+    if (tk_part_compensate(d, task, 0, audit)) return;
     tk_part_log(d, task, TK_LOG_TASK_CANCELLED, TK_NO_STEP, 0, 0, audit);
     if (!tk_part_is_cascade(audit)) tk_part_tell_parent(d, task);
     return;
   }
-  tk_slice error = tk_part_text(
-      d, "{\"message\":\"the task took longer than its timeout of %.6g s\",\"code\":\"timeout\",\"retryable\":false}",
-      (double)task->graph->timeout_us / 1e6);
-  tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, tk_changes_payload(d->changes, error), tk_slice_of(NULL, 0));
+  if (tk_part_compensate(d, task, 0, audit)) return;
+  tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, tk_part_timeout_error(d, task), tk_slice_of(NULL, 0));
   tk_part_tell_parent(d, task);
 }

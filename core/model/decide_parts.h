@@ -2,6 +2,7 @@
  * model/decide*.c. */
 #ifndef TK_MODEL_DECIDE_PARTS_H
 #define TK_MODEL_DECIDE_PARTS_H
+#include "model/compensation.h"
 #include "model/decide.h"
 
 /* Sets a status and keeps every counter that depends on it. Asserts the transition against the table. */
@@ -13,6 +14,9 @@ void tk_part_dirty(tk_decide *d, tk_task *task);
 void tk_part_touch(tk_decide *d, tk_task *task, uint32_t index);
 /* A JSON object as text in the turn's arena, printf-style. */
 tk_slice tk_part_text(tk_decide *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What the task still does is to undo what it did. */
+static inline bool tk_part_undoes(const tk_task *task) { return task->compensating == TK_COMPENSATION_RUNS; }
 
 static inline bool tk_part_running(const tk_task *task) {   /* may anything still start or end in it */
   return task->status == TK_TASK_PENDING || task->status == TK_TASK_IN_PROGRESS || task->status == TK_TASK_PAUSED;
@@ -37,6 +41,13 @@ void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_f
 /* Waits for its signal, or takes one that came before: true, it is complete. */
 bool tk_part_await_signal(tk_decide *d, tk_task *task, uint32_t index);
 void tk_part_keep_signal(tk_decide *d, tk_task *task, tk_slice name, uint64_t payload);
+/* The payload of the error of a task that ran into its timeout. */
+uint64_t tk_part_timeout_error(tk_decide *d, const tk_task *task);
+/* Undoes what the task did before it ends (compensation.h): keeps what is to be undone and begins, or replaces who cancelled it when
+ * that goes on already. False: there is nothing to undo, the task may end. */
+bool tk_part_compensate(tk_decide *d, tk_task *task, uint64_t error, tk_slice audit);
+void tk_part_compensation_goes_on(tk_decide *d, tk_task *task);
+void tk_part_compensation_ended(tk_decide *d, tk_task *task, uint32_t index, bool failed);
 /* An approval: opens with what its code answered; the row goes; a vote; its timer. */
 void tk_part_open_approval(tk_decide *d, tk_task *task, uint32_t index, tk_slice plan);
 void tk_part_close_approval(tk_decide *d, tk_task *task, uint32_t index);

@@ -108,7 +108,7 @@ void tk_part_complete(tk_decide *d, tk_task *task, uint32_t index, uint64_t resu
   step->results = results;
   step->error = 0;
   step->due_us = 0;
-  tk_part_log(d, task, TK_LOG_STEP_COMPLETED, index, attempt, 0, data);
+  if (step->role != TK_ROLE_COMPENSATION) tk_part_log(d, task, TK_LOG_STEP_COMPLETED, index, attempt, 0, data);
 }
 
 /* ---- Telling the dependents ---- */
@@ -199,7 +199,8 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
 static void tell(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, uint32_t branch) {
   tk_step *step = tk_task_step(task, index);
   if (tk_task_is_instance(task, index)) {
-    tk_fan_element_ended(d, task, index, end == TK_DEP_FAILED);
+    if (step->role == TK_ROLE_COMPENSATION) tk_part_compensation_ended(d, task, index, end == TK_DEP_FAILED);
+    else tk_fan_element_ended(d, task, index, end == TK_DEP_FAILED);
     return;
   }
   if (step->flags & TK_STEP_F_RELEASED) return;

@@ -101,7 +101,7 @@ typedef struct tk_event {
   uint32_t definition;            /* of outcomes: by which the attempt ran; 0: not said */
   uint32_t cursor;
   uint64_t child;                 /* CHILD_ENDED: its task number */
-  uint8_t end;                    /* SWEEP_RELEASE: tk_dependency_end */
+  uint8_t end;                    /* SWEEP_RELEASE: tk_dependency_end; CHILD_ENDED: 1 when its steps were compensated */
   uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken */
   int64_t delay_us;               /* STEP_FAILED: before the next attempt, -1: the built-in policy; SNOOZED: the pause */
   int64_t due_us;                 /* TIMER; ASK_DONE of a sleep */

@@ -176,7 +176,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   graph_block *block = take(&c, sizeof *block);
   tk_graph *g = &block->graph;
   *g = *from;
-  g->step_queues = g->signals = g->limited = g->numbered = false;
+  g->step_queues = g->signals = g->limited = g->numbered = g->compensates = false;
   g->memory = block;
   g->steps = take(&c, n * sizeof *g->steps);
   uint32_t *edge = take(&c, edges * 2 * sizeof *edge);
@@ -205,6 +205,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     g->limited = g->limited || s->limit_count;
     s->ends_matter = false;
     g->signals = g->signals || s->kind == TK_KIND_SIGNAL;
+    g->compensates = g->compensates || (s->flags & TK_GRAPH_COMPENSATES);
     g->step_queues = g->step_queues || s->queue.size;
     if (f->dep_count) memcpy(edge, f->deps, f->dep_count * sizeof *edge);
     s->deps = edge;

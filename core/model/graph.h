@@ -37,7 +37,9 @@ enum { /* tk_graph_step.flags; stored */
        TK_GRAPH_REJECT_COMPLETES = 64,  /* an approval that is rejected completes the step */
        TK_GRAPH_MAP = 128,              /* runs once for each element of the list that its ask gives (tk_fan) */
        TK_GRAPH_CHILD_IGNORES = 256,    /* on_child_error: the step is complete whatever its child's end */
-       TK_GRAPH_CHILD_RETRIES = 512     /* on_child_error: the child is retried by the step's policy */
+       TK_GRAPH_CHILD_RETRIES = 512,    /* on_child_error: the child is retried by the step's policy */
+       TK_GRAPH_COMPENSATES = 1024,     /* has code that undoes it when the task fails or is cancelled */
+       TK_GRAPH_COMPENSATE_STARTED = 2048   /* that also when its last attempt did not complete it */
 };
 
 enum {                       /* tk_graph_step.kind; stored */
@@ -110,6 +112,7 @@ typedef struct tk_graph {
   int64_t timeout_us;               /* of the whole task, from its start; 0: none */
   uint32_t step_count;              /* 1 .. TK_LIMIT_STEPS */
   bool signals;                     /* derived: some step waits for a signal */
+  bool compensates;                 /* derived: some step is undone when the task fails or is cancelled */
   bool step_queues;                 /* derived: some step has a queue of its own */
   bool limited;                     /* derived: some step has limits */
   bool numbered;                    /* not stored: the numbers of its limits are filled in */

@@ -43,6 +43,10 @@ static tk_slice indexed_name(tk_slice name, uint32_t ordinal, char *room) {
 tk_slice tk_task_step_name(tk_task *task, uint32_t index, char room[TK_STEP_NAME_ROOM]) {
   if (!tk_task_is_instance(task, index)) return task->graph->steps[index].name;
   const tk_step *step = tk_task_step(task, index);
+  if (step->role == TK_ROLE_COMPENSATION) {
+    tk_slice name = task->graph->steps[step->template_].name;
+    return tk_slice_of(room, (size_t)snprintf(room, TK_STEP_NAME_ROOM, "%.*s:compensate", (int)name.size, name.data));
+  }
   if (step->role) return indexed_name(task->graph->steps[step->template_].name, step->ordinal, room);
   uint32_t map = tk_task_map_of(task, index);
   if (map == TK_NO_STEP) return tk_slice_of(NULL, 0);
@@ -65,9 +69,23 @@ static bool split_name(tk_slice name, tk_slice *base, uint32_t *ordinal) {
   return true;
 }
 
+/* `charge:compensate`: the instance, or -1 when there is none. */
+static int64_t find_compensation(tk_task *task, tk_slice name) {
+  static const char ending[] = ":compensate";
+  size_t size = sizeof ending - 1;
+  if (name.size <= size || memcmp(name.data + name.size - size, ending, size) != 0) return -1;
+  int64_t undone = tk_graph_find(task->graph, tk_slice_of(name.data, name.size - size));
+  uint32_t index = undone < 0 ? 0 : tk_task_step(task, (uint32_t)undone)->compensation;
+  return index ? (int64_t)index : -1;
+}
+
 int64_t tk_task_find(tk_task *task, tk_slice name) {
   tk_slice base;
   uint32_t ordinal;
+  if (task->compensating) {
+    int64_t found = find_compensation(task, name);
+    if (found >= 0) return found;
+  }
   if (!split_name(name, &base, &ordinal)) return tk_graph_find(task->graph, name);
   int64_t map = tk_graph_find(task->graph, base);
   const tk_fan *fan = map < 0 ? NULL : tk_task_step(task, (uint32_t)map)->fan;

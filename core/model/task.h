@@ -16,6 +16,7 @@
 typedef enum tk_role {           /* what an instance is; stored: never renumber */
   TK_ROLE_STEP = 0,              /* none: a step of the graph, or an instance that was never touched */
   TK_ROLE_ELEMENT,               /* of a map */
+  TK_ROLE_COMPENSATION,          /* undoes the step whose code it runs */
   TK_ROLE_COUNT
 } tk_role;
 
@@ -55,7 +56,10 @@ typedef struct tk_step {
   uint16_t template_;            /* of an instance: index of the graph's step */
   uint8_t status, waiting_for;
   uint8_t role;                  /* tk_role */
-  uint32_t ordinal;              /* of an instance: which one of its role and template, from 1 on */
+  union {
+    uint32_t ordinal;            /* of an instance: which one of its role and template, from 1 on */
+    uint32_t compensation;       /* of a step of the graph: the instance that undoes it; 0: none */
+  };
   uint32_t attempts;             /* starts so far: the fence */
   uint32_t failures, losses;     /* since the last fresh set of attempts */
   uint32_t met;                  /* dependencies done so far (0 costs nothing) */
@@ -106,6 +110,8 @@ struct tk_task {
   uint32_t failed;               /* steps in error without continue, and cancelled steps */
   uint32_t signals;              /* signals that came before a step waits for them */
   uint32_t sweeps;               /* events to itself that are still in the inbox (cursors) */
+  uint8_t compensating;          /* tk_compensating */
+  uint32_t compensations;        /* those that are left, the one that runs among them */
   uint32_t instances;            /* steps beyond the graph's; not in `open` and `failed` */
   uint64_t last_log;             /* number of its newest log record; 0: none */
   uint64_t results;              /* payload of a task resolved as a whole; 0: none */
@@ -126,6 +132,7 @@ struct tk_task {
   tk_chunk_page **pages;         /* the chunks behind those, NULL: none of the page is loaded */
   tk_arena *arena;               /* of what is loaded; borrows until the turn ends */
   bool created, dirty;           /* made / changed in this turn */
+  struct tk_compensation *undo_pages;   /* those that this turn has loaded or made */
   struct tk_approval *approvals; /* those of its steps that this turn has loaded or opened */
   bool stopped;                  /* a task above is paused or cancelled, or its step is: nothing starts. Filled before decide is asked */
   tk_signal *kept;               /* the kept signals, oldest first, once they were needed; `signals` of them */
@@ -133,6 +140,7 @@ struct tk_task {
   uint32_t log_count;
   tk_chunk_loader load_chunk;
   tk_signal *(*load_signals)(void *context, tk_task *task);   /* `signals` of them, oldest first; never NULL */
+  struct tk_compensation *(*load_compensation)(void *context, tk_task *task, uint32_t page);   /* never NULL */
   struct tk_approval *(*load_approval)(void *context, tk_task *task, uint32_t step);   /* of a step that waits for one; never NULL */
   void *load_context;
 };

@@ -212,6 +212,12 @@ static void write_rows(writer *w) {
     if (change->row) put(w, TK_TABLE_APPROVALS, &key, tk_write_approval(buf, tk_key_slice(&key), change->row), 0);
     else del(w, TK_TABLE_APPROVALS, &key);
   }
+  for (size_t i = 0; i < c->compensations.count && !w->rc; i++) {
+    const tk_compensation_change *change = &c->compensations.items[i];
+    tk_key key = tk_key_u64_u32(change->task_no, change->page);
+    if (change->row) put(w, TK_TABLE_COMPENSATIONS, &key, tk_write_compensation(buf, tk_key_slice(&key), change->row), 0);
+    else del(w, TK_TABLE_COMPENSATIONS, &key);
+  }
   for (size_t i = 0; i < c->annotations.count && !w->rc; i++) {
     tk_key key = tk_key_annotation(c->annotations.items[i].task_no, c->annotations.items[i].name);
     put(w, TK_TABLE_ANNOTATIONS, &key, tk_write_annotation(buf, tk_key_slice(&key), &c->annotations.items[i]), 0);

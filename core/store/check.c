@@ -325,6 +325,17 @@ static void check_approval(tk_check *c, tk_slice key, tk_slice record) {
   tk_arena_free(&arena);
 }
 
+static void check_compensation(tk_check *c, tk_slice key, tk_slice record) {
+  tk_arena arena = {0};
+  tk_compensation page;
+  if (!tk_read_compensation(key, record, &arena, &page)) tk_check_say(c, "a page of what is to be undone is damaged");
+  else {
+    if (page.error) tk_check_refer(c, page.error, page.task_no);
+    tk_check_compensation(c, &page);
+  }
+  tk_arena_free(&arena);
+}
+
 static void check_annotation(tk_check *c, tk_slice key, tk_slice record) {
   tk_annotation annotation;
   if (!tk_read_annotation(key, record, &annotation)) tk_check_say(c, "an annotation is damaged");
@@ -364,6 +375,7 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_SIGNALS, check_signal);
   walk(c, TK_TABLE_LIMITS, tk_check_limit);
   walk(c, TK_TABLE_METERS, tk_check_meter);
+  walk(c, TK_TABLE_COMPENSATIONS, check_compensation);   /* before the use of payloads is looked at */
   walk(c, TK_TABLE_TASKS, tk_check_task);
   walk(c, TK_TABLE_WAITERS, tk_check_waiter);
   walk(c, TK_TABLE_PERMITS, tk_check_permit);

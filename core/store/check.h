@@ -38,6 +38,7 @@ const tk_graph *tk_check_graph(void *context, uint32_t definition);
 void tk_check_task(tk_check *c, tk_slice key, tk_slice record);
 /* An entry of an index against the task it points to. */
 void tk_check_ready_entry(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_compensation(tk_check *c, const tk_compensation *page);
 void tk_check_approval(tk_check *c, const tk_approval *approval);
 void tk_check_timer_entry(tk_check *c, tk_slice key, tk_slice record);
 /* check_schedule.c */

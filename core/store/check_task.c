@@ -61,6 +61,11 @@ static void check_element(task_check *t, uint32_t index, const tk_step *step) {
                  fan->first + fan->queued_from + 1);
 }
 
+static void check_compensation(task_check *t, uint32_t index, const tk_step *step) {
+  if (tk_task_step(t->task, step->template_)->compensation != index)
+    tk_check_say(t->c, "task number %llu: its step %u undoes a step that does not know it", NO(t->task->no), index + 1);
+}
+
 static void check_map(task_check *t, uint32_t index, const tk_fan *fan) {
   const tk_fan *seen = &t->fans[index];
   if (fan->active != seen->active || fan->running != seen->running || fan->queued != seen->queued || fan->ended != seen->ended ||
@@ -78,7 +83,8 @@ static void count_step(task_check *t, uint32_t index, const tk_step *step) {
   t->running += (step->status == TK_STEP_IN_PROGRESS && !tk_task_is_map(task, index)) || asking;
   t->held += !!(step->flags & TK_STEP_F_HELD);
   if (tk_task_is_instance(task, index)) {
-    check_element(t, index, step);
+    if (step->role == TK_ROLE_COMPENSATION) check_compensation(t, index, step);
+    else check_element(t, index, step);
     return;
   }
   t->open += !tk_step_final(step->status);
@@ -143,7 +149,8 @@ static void check_step(task_check *t, uint32_t index, const tk_step *step) {
     if (!tk_check_get(t->c, TK_TABLE_APPROVALS, tk_key_slice(&key), &record))
       tk_check_say(t->c, "task number %llu: its step %u waits for an approval that is not there", NO(task->no), index + 1);
   }
-  if (task->graph->steps[step->role ? step->template_ : index].limit_count) tk_check_limited_step(t->c, task, index, step);
+  bool limited = task->graph->steps[step->role ? step->template_ : index].limit_count && step->role != TK_ROLE_COMPENSATION;
+  if (limited) tk_check_limited_step(t->c, task, index, step);
   if (held && index < task->held_from)
     tk_check_say(t->c, "task number %llu: its step %u is held, but the header says that none is before step %u", NO(task->no),
                  index + 1, task->held_from + 1);
@@ -199,6 +206,10 @@ static void check_header(task_check *t) {
   check_count(t, "held", task->held, t->held);
   check_count(t, "failed", task->failed, t->failed);
   check_count(t, "children's", task->children, t->children);
+  tk_key last = tk_key_u64_u32(task->no, 0);
+  tk_slice record;
+  if (task->compensating == TK_COMPENSATION_RUNS && !tk_check_get(t->c, TK_TABLE_COMPENSATIONS, tk_key_slice(&last), &record))
+    tk_check_say(t->c, "task number %llu: what of it is to be undone is not there", NO(task->no));
 }
 
 /* ids, info, the log, its own timer, its own results, events to itself. */
@@ -317,6 +328,19 @@ void tk_check_timer_entry(tk_check *c, tk_slice key, tk_slice record) {
     if (!step || step->due_us != timer.due_us)
       tk_check_say(c, "step %u of task number %llu does not know one of its timers", timer.step + 1, NO(task->no));
   }
+  tk_arena_free(&arena);
+}
+
+void tk_check_compensation(tk_check *c, const tk_compensation *page) {
+  tk_arena arena = {0};
+  tk_err err;
+  tk_task *task = pointed_task(c, &arena, page->task_no, "a page of what is to be undone", &err);
+  uint32_t last = task && task->compensations ? (task->compensations - 1) / TK_COMPENSATION_PAGE : 0;
+  if (task && (task->compensating != TK_COMPENSATION_RUNS || page->page > last))
+    tk_check_say(c, "there is a page of what is to be undone of task number %llu, which is not undoing it", NO(task->no));
+  for (uint32_t i = 0; task && i < page->count; i++)
+    if (page->steps[i] >= task->graph->step_count)
+      tk_check_say(c, "task number %llu is to undo step %u, which it does not have", NO(task->no), page->steps[i] + 1);
   tk_arena_free(&arena);
 }
 

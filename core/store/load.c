@@ -91,6 +91,23 @@ static tk_approval *load_approval(void *context, tk_task *task, uint32_t step) {
   return approval;
 }
 
+/* The same of a page of what is to be undone. */
+static tk_compensation *load_compensation(void *context, tk_task *task, uint32_t page) {
+  tk_store *store = context;
+  tk_compensation *row = TK_ARENA_NEW(store->arena, tk_compensation);
+  tk_key key = tk_key_u64_u32(task->no, page);
+  tk_slice record;
+  tk_err err;
+  int rc = tk_kv_get(store->txn, TK_TABLE_COMPENSATIONS, tk_key_slice(&key), &record, &err);
+  if (!rc && !tk_read_compensation(tk_key_slice(&key), tk_arena_copy(store->arena, record), store->arena, row)) rc = TK_KV_ABSENT;
+  if (!rc) return row;
+  if (!store->fault.code)
+    tk_err_set(&store->fault, TK_E_CORRUPT, "what is to be undone of task number %llu is not there or damaged",
+               (unsigned long long)task->no);
+  row->steps = TK_ARENA_ARRAY(store->arena, uint32_t, TK_COMPENSATION_PAGE);
+  return row;
+}
+
 tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err) {
   tk_task *task = tk_map_get(&store->tasks, task_no);
   if (task) return task;
@@ -98,6 +115,7 @@ tk_task *tk_store_task(tk_store *store, uint64_t task_no, tk_err *err) {
   task->load_chunk = load_chunk;
   task->load_signals = load_signals;
   task->load_approval = load_approval;
+  task->load_compensation = load_compensation;
   task->load_context = store;
   tk_map_put(&store->tasks, task_no, task);
   return task;

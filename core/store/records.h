@@ -17,6 +17,7 @@
  *   limits           number of its name u32 -> rules         permits      task u64, step u32 -> keys, where it waits
  *   meters           limit u32, hash of the key[16] -> what is used of it
  *   waiters          limit u32, hash[16], since u64, task u64, step u32 -> a place in the queue of a key
+ *   compensations    task number u64, page u32 -> steps to undo, how the task ends (while it undoes)
  *   annotations      tk_key_annotation -> name, JSON        names        number u32 -> text; name_numbers: text -> number
  *   definitions      number u32 -> definition               definition_hashes   hash[32] -> number
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
@@ -92,6 +93,7 @@ tk_slice tk_write_notice(tk_buf *buf, tk_slice key, const tk_notice *notice);
 tk_slice tk_write_identity(tk_buf *buf, tk_slice key, const tk_identity_row *row);
 tk_slice tk_write_annotation(tk_buf *buf, tk_slice key, const tk_annotation *annotation);
 tk_slice tk_write_approval(tk_buf *buf, tk_slice key, const tk_approval *approval);
+tk_slice tk_write_compensation(tk_buf *buf, tk_slice key, const tk_compensation *page);
 tk_slice tk_write_definition(tk_buf *buf, tk_slice key, const tk_definition *definition);
 tk_slice tk_write_schedule(tk_buf *buf, tk_slice key, const tk_schedule *schedule, uint64_t last_log);   /* as tk_write_task */
 tk_slice tk_write_limit(tk_buf *buf, tk_slice key, const tk_limit *limit);
@@ -134,6 +136,7 @@ bool tk_read_notice(tk_slice key, tk_slice record, tk_notice *out);
 bool tk_read_identity(tk_slice key, tk_slice record, tk_identity_row *out);
 bool tk_read_annotation(tk_slice key, tk_slice record, tk_annotation *out);
 bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approval *out);   /* lists in the arena */
+bool tk_read_compensation(tk_slice key, tk_slice record, tk_arena *arena, tk_compensation *out);   /* steps in the arena */
 bool tk_read_definition(tk_slice key, tk_slice record, tk_definition *out);
 bool tk_read_schedule(tk_slice key, tk_slice record, tk_arena *arena, tk_schedule *out);   /* its texts are copied */
 bool tk_read_limit(tk_slice key, tk_slice record, tk_limit *out);               /* without its name */

@@ -11,9 +11,9 @@ enum {                            /* which fields of a header differ from their 
   HAS_STARTED = 1, HAS_COMPLETED = 2, HAS_OPEN = 4, HAS_ACTIVE = 8, HAS_RUNNING = 16, HAS_PRIORITY = 32, HAS_FAILED = 64,
   HAS_DUE = 128, HAS_HELD = 256, HAS_ATTEMPT = 512, HAS_SWEEPS = 1024, HAS_RESULTS_OF_TASK = 2048, HAS_PAUSED_FROM = 4096,
   HAS_SIGNALS = 8192, HAS_INSTANCES = 16384, HAS_MIGRATIONS = 32768, HAS_PARENT = 65536, HAS_CHILDREN = 131072,
-  HAS_SCHEDULE = 262144
+  HAS_SCHEDULE = 262144, HAS_COMPENSATING = 524288
 };
-#define TASK_MASK_END 524288
+#define TASK_MASK_END 1048576
 
 /* A step is its status + 1, which fields are there, and these; the usual ones first, so that the mask of a finished step takes
  * two bytes. An untouched step is a 0 byte; untouched steps at the end of a chunk are not there. `last attempted` is absent when
@@ -22,9 +22,9 @@ enum {
   HAS_ATTEMPTS = 1, HAS_READY_AT = 2, HAS_STARTED_AT = 4, HAS_COMPLETED_AT = 8, HAS_RESULTS = 16, HAS_MET = 32, HAS_OWNER = 64,
   HAS_LAST_ATTEMPTED = 128, HAS_FAILURES = 256, HAS_ERROR = 512, HAS_DUE_AT = 1024, HAS_WAITING_FOR = 2048, HAS_FLAGS = 4096,
   HAS_INPUTS = 8192, HAS_PROGRESS = 16384, HAS_LOSSES = 32768, HAS_DELAY = 65536, HAS_UNMET = 131072, HAS_FAILED_DEPS = 262144,
-  HAS_ROLE = 524288, HAS_FAN = 1048576, HAS_CHILD = 2097152
+  HAS_ROLE = 524288, HAS_FAN = 1048576, HAS_CHILD = 2097152, HAS_COMPENSATION = 4194304
 };
-#define STEP_MASK_END 4194304
+#define STEP_MASK_END 8388608
 #define STEP_FLAGS_END 4096
 
 _Static_assert(sizeof(tk_step) == 136, "a new field of a step needs a place in its record");
@@ -38,7 +38,7 @@ static uint32_t step_mask(const tk_step *step) {
          (step->flags ? HAS_FLAGS : 0) | (step->inputs ? HAS_INPUTS : 0) | (step->progress ? HAS_PROGRESS : 0) |
          (step->losses ? HAS_LOSSES : 0) | (step->delay_us ? HAS_DELAY : 0) | (step->unmet ? HAS_UNMET : 0) |
          (step->failed_deps ? HAS_FAILED_DEPS : 0) | (step->role ? HAS_ROLE : 0) | (step->fan ? HAS_FAN : 0) |
-         (step->child ? HAS_CHILD : 0);
+         (step->child ? HAS_CHILD : 0) | (!step->role && step->compensation ? HAS_COMPENSATION : 0);
 }
 
 enum { FAN_STOPPED = 1, FAN_RENEWING = 2 };
@@ -103,6 +103,7 @@ static uint8_t *put_step(uint8_t *at, const tk_step *step, int64_t created_at_us
     at = tk_enc(at, step->ordinal);
   }
   if (mask & HAS_CHILD) at = tk_enc(at, step->child);
+  if (mask & HAS_COMPENSATION) at = tk_enc(at, step->compensation);
   return mask & HAS_FAN ? put_fan(at, step->fan) : at;
 }
 
@@ -140,6 +141,7 @@ static void get_step(tk_reader *r, tk_step *step, int64_t created_at_us, tk_aren
     step->ordinal = tk_dec_u32(r);
   }
   if (mask & HAS_CHILD) step->child = tk_dec(r);
+  if (mask & HAS_COMPENSATION) step->compensation = tk_dec_u32(r);
   if (mask & HAS_FAN) step->fan = get_fan(r, arena);
 }
 
@@ -174,7 +176,7 @@ static uint32_t task_mask(const tk_task *task) {
          (task->sweeps ? HAS_SWEEPS : 0) | (task->results ? HAS_RESULTS_OF_TASK : 0) | (task->paused_from ? HAS_PAUSED_FROM : 0) |
          (task->signals ? HAS_SIGNALS : 0) | (task->instances ? HAS_INSTANCES : 0) |
          (task->migrations.size ? HAS_MIGRATIONS : 0) | (task->parent ? HAS_PARENT : 0) | (task->children ? HAS_CHILDREN : 0) |
-         (task->schedule ? HAS_SCHEDULE : 0);
+         (task->schedule ? HAS_SCHEDULE : 0) | (task->compensating ? HAS_COMPENSATING : 0);
 }
 
 tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t last_log) {
@@ -222,6 +224,10 @@ tk_slice tk_write_task(tk_buf *buf, tk_slice key, const tk_task *task, uint64_t 
   }
   if (mask & HAS_CHILDREN) at = tk_enc(at, task->children);
   if (mask & HAS_SCHEDULE) at = tk_enc(at, task->schedule);
+  if (mask & HAS_COMPENSATING) {
+    *at++ = task->compensating;
+    at = tk_enc(at, task->compensations);
+  }
   if (task->chunk_count && task->chunks[0]) {
     uint32_t steps = tk_task_count(task);
     at = put_chunk(at, task->chunks[0], steps < TK_CHUNK_STEPS ? steps : TK_CHUNK_STEPS, task->created_at_us);
@@ -278,6 +284,10 @@ static void get_task(tk_reader *r, tk_task *task) {
   }
   if (mask & HAS_CHILDREN) task->children = tk_dec_u32(r);
   if (mask & HAS_SCHEDULE) task->schedule = tk_dec(r);
+  if (mask & HAS_COMPENSATING) {
+    task->compensating = tk_dec_below(r, TK_COMPENSATION_STATE_COUNT);
+    task->compensations = tk_dec_u32(r);
+  }
 }
 
 bool tk_read_task(tk_slice key, tk_slice record, tk_task *task, tk_chunk *chunk, uint32_t *step_count, tk_arena *arena) {

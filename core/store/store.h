@@ -8,6 +8,7 @@
 #ifndef TK_STORE_STORE_H
 #define TK_STORE_STORE_H
 #include "model/approval.h"
+#include "model/compensation.h"
 #include "model/schedule.h"
 
 typedef struct tk_store tk_store;

@@ -194,6 +194,10 @@ static void push_run(lua_State *L, const tk_fiber *fiber) {
   set_field_integer(L, "step", (lua_Integer)run->step + 1);
   set_field_integer(L, "template", (lua_Integer)run->template_ + 1);
   if (run->ordinal) set_field_integer(L, "ordinal", run->ordinal);
+  if (run->compensates) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "compensates");
+  }
   if (run->items) set_field_integer(L, "items", (lua_Integer)run->items);
   set_field_integer(L, "attempt", run->attempt);
   set_field_integer(L, "failures", run->failures);

@@ -4,6 +4,7 @@
 local core = require "tasker.core"
 local approval = require "tasker.approval"
 local check = require "tasker.check"
+local compensation = require "tasker.compensation"
 local failures = require "tasker.failures"
 local graph = require "tasker.graph"
 local identity = require "tasker.identity"
@@ -25,7 +26,7 @@ local CANONICAL = { canonical = true }
 local HANDLER_FIELDS = {
   namespace = "string", name = "string", version = "string", description = "string", context_schema = "table",
   steps = "table", retry = "table", max_parallel = "number", queue = "string", priority = "number",
-  identity = "string|table|function", timeout = "number|boolean", chain = "boolean", schedule = "table",
+  identity = "string|table|function", timeout = "number|boolean", chain = "boolean", schedule = "table", compensate = "boolean",
   limits = "string|table",
 }
 
@@ -36,6 +37,9 @@ local STEP_FIELDS = {
   results_schema = "table|boolean", inputs_schema = "table|boolean", on_invalid = "string", limits = "string|table",
 }
 
+for name, types in pairs(compensation.FIELDS) do
+  STEP_FIELDS[name] = types
+end
 for name, types in pairs(step_kinds.FIELDS) do
   STEP_FIELDS[name] = types
 end
@@ -52,8 +56,8 @@ local function set_of(names)
 end
 
 -- Fields of later versions of the interface.
-local LATER_HANDLER_FIELDS = set_of "compensate states initial"
-local LATER_STEP_FIELDS = set_of "notify compensate compensate_on"
+local LATER_HANDLER_FIELDS = set_of "states initial"
+local LATER_STEP_FIELDS = set_of "notify"
 
 -- ---- Refusing ----
 
@@ -238,6 +242,7 @@ local function new_step(given, index, common, where)
     depends_on = dependencies_of(given, where),
   }
   step_kinds.read(step, given, kind, failer(where))
+  compensation.read(step, given, common, failer(where))
   step.retry, step.strategy, step.strategy_name = retry.resolve(given.retry, common.retry)
   if given.handler then
     step.config = given.config == nil and {} or given.config
@@ -410,7 +415,7 @@ local function describe_step(step)
     kind = step.kind ~= "run" and step.kind or nil, when = step.when and true or nil,
     child = step.child, on_child_error = step.on_child_error, context = step.context_text and json_value(step.context_text) or nil,
     cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
-    approval = approval.describe(step),
+    approval = approval.describe(step), compensate = step.compensate and (step.compensate_started and "started" or "complete") or nil,
     join = step.join ~= "all" and (step.join_count or step.join) or nil,
     map = step.map and true or nil, max_parallel = step.max_parallel,
     max_failures = step.max_failures ~= 0 and step.max_failures or nil,
@@ -463,6 +468,7 @@ local function core_step(step)
     -- Fixed inputs are asked for too: so they are kept with the task, as what the step got.
     ask = step_kinds.asks(step) or limits.asks(step), limits = limits.describe(step),
   }
+  out.compensates, out.compensate_started = step.compensate ~= nil, step.compensate_started
   step_kinds.describe(out, step)
   return out
 end

@@ -5,6 +5,7 @@ local core = require "tasker.core"
 local approval = require "tasker.approval"
 local backoff = require "tasker.backoff"
 local children = require "tasker.children"
+local compensation = require "tasker.compensation"
 local errors = require "tasker.errors"
 local failures = require "tasker.failures"
 local kept_error = require "tasker.kept_error"
@@ -332,7 +333,10 @@ function step.run(run)
   end
   run.plan = plan
   local definition = plan.steps[run.template]
-  if run.attempt == 0 then
+  if run.compensates then
+    definition = compensation.of(definition)
+    return call(run, definition, step_view.step(run, definition))
+  elseif run.attempt == 0 then
     return answer(run, definition)
   end
   local plain = not (definition.is_guarded or rules["step.start"] or rules["step.complete"])
@@ -352,6 +356,9 @@ function step.interrupted(run, code, message, traceback)
     return run.attempt == 0 and "ask_failed" or "failed", text, true
   end
   local definition = run.plan.steps[run.template]
+  if run.compensates then
+    definition = compensation.of(definition)
+  end
   return fail(run, definition, step_view.step(run, definition), { code = code, message = message }, own_part(traceback))
 end
 

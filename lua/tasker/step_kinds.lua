@@ -33,6 +33,9 @@ local ONLY_FOR = {
   context = { child = true }, on_child_error = { child = true },
   limits = { run = true, handler = true },
 }
+for _, name in ipairs { "compensate", "compensate_on" } do
+  ONLY_FOR[name] = { run = true, handler = true, signal = true, approval = true, child = true }
+end
 for _, name in ipairs { "results_schema", "inputs_schema", "on_invalid", "on_failure", "on_retry", "on_exhausted",
   "on_recovered" } do
   ONLY_FOR[name] = { run = true, handler = true }

@@ -54,11 +54,14 @@ local function payload(run, index, which)
   return value
 end
 
---- How the step or instance of a run is called: `charge`, `each[3]`.
+--- How the step or instance of a run is called: `charge`, `each[3]`, `charge:compensate`.
 -- @tab run
 -- @treturn string
 function step_view.name(run)
   local name = run.plan.steps[run.template].name
+  if run.compensates then
+    return name .. ":compensate"
+  end
   return run.ordinal and ("%s[%d]"):format(name, run.ordinal) or name
 end
 
@@ -71,7 +74,7 @@ local function index_of_dependency(run, name, which)
   if not index then
     error(("step '%s': task.%s has no %s: it is no step of %s%s"):format(own, which, check.show(name),
       tostring(plan.handler), suggest.hint(name, plan.index_of)), 3)
-  elseif not graph.depends(plan, run.template, index) then
+  elseif not run.compensates and not graph.depends(plan, run.template, index) then
     error(("step '%s': task.%s.%s cannot be read: '%s' does not depend on '%s' (depends_on names what it does)"):format(own,
       which, name, own, name), 3)
   end
@@ -95,7 +98,7 @@ local function reader(which, singular, finish)
   function Reader.__pairs(self)
     local run = self[RUN]
     local all = {}
-    for index in pairs(graph.ancestors(run.plan, run.template)) do
+    for index in pairs(run.compensates and run.plan.steps or graph.ancestors(run.plan, run.template)) do
       local name = run.plan.steps[index].name
       all[name] = self[name]
     end
@@ -321,6 +324,11 @@ function step_fields.inputs(run)
   return nil
 end
 
+-- Of a compensation: what the step that it undoes returned.
+function step_fields.results(run)
+  return run.compensates and payload(run, run.template, "results") or nil
+end
+
 function step_fields.progress(run)
   if run.has_progress then
     return payload(run, run.step, "progress")
@@ -377,7 +385,7 @@ end
 -- @tab definition the step's
 -- @treturn table
 function step_view.step(run, definition)
-  local name = run.ordinal and step_view.name(run) or definition.name
+  local name = run.ordinal and not run.compensates and step_view.name(run) or definition.name
   return setmetatable({ name = name, attempt = run.attempt, [RUN] = run }, Step)
 end
 

@@ -53,6 +53,7 @@ local function finish(task)
     drop_nulls(step)
     drop_nulls_of(step, "error")
     drop_nulls_of(step, "approval")
+    drop_nulls_of(step, "compensation")
     by_name[step.name] = step
   end
   -- A list that knows its elements by name too, and stays a list for JSON.

@@ -3,8 +3,9 @@
  *
  * graph:   steps as  name[<dep,dep][!flag...]  task: max=N timeout=N
  *          flags: skip cont ask once limitN lostN any joinN alldone sleepN sig (waits for the signal of its own name) withinN
- *          completes case:NAME:step appr (waits for people) rejects onno (a no completes it)
  *          child (has a child: task 2, then 3 ...) ignores retries (on_child_error)
+ *          completes case:NAME:step undo undostarted (has a compensation; it is a:compensate)
+ *          appr (waits for people) rejects onno (a no completes it)
  *          map mapN (at most N of its elements at once) tolN (N of them may fail); elements of a map m are m[1], m[2] ...
  * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x |
  *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
@@ -19,6 +20,7 @@
 #define TK_SPEC_DECIDE_WORLD_H
 #include "base/alloc.h"
 #include "model/approval.h"
+#include "model/compensation.h"
 #include "model/decide.h"
 #include "test.h"
 
@@ -31,6 +33,8 @@ typedef struct world {
   int64_t now_us;
   TK_LIST(tk_timer) timers;
   TK_LIST(tk_event) inbox;
+  const tk_compensation *undo[4];     /* the same, by page */
+  uint64_t next_payload;
   const tk_approval *approvals[64];   /* by step: the rows of the store */
   bool fenced, refused, not_claimed;
   uint32_t started;
@@ -63,7 +67,9 @@ static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
     parse_case(w, step, flag);
     return;
   }
-  if (strcmp(flag, "skip") == 0) step->flags |= TK_GRAPH_SKIPPABLE;
+  if (strcmp(flag, "undo") == 0) step->flags |= TK_GRAPH_COMPENSATES;
+  else if (strcmp(flag, "undostarted") == 0) step->flags |= TK_GRAPH_COMPENSATES | TK_GRAPH_COMPENSATE_STARTED;
+  else if (strcmp(flag, "skip") == 0) step->flags |= TK_GRAPH_SKIPPABLE;
   else if (strcmp(flag, "cont") == 0) step->flags |= TK_GRAPH_CONTINUE;
   else if (strcmp(flag, "ask") == 0) step->flags |= TK_GRAPH_ASK;
   else if (strcmp(flag, "once") == 0) step->flags &= ~(uint32_t)TK_GRAPH_RETRYABLE;
@@ -153,15 +159,26 @@ static tk_approval *load_approval(void *context, tk_task *task, uint32_t step) {
   return copy;
 }
 
+static tk_compensation *load_compensation(void *context, tk_task *task, uint32_t page) {
+  world *w = context;
+  (void)task;
+  if (!w->undo[page]) abort();
+  tk_compensation *copy = TK_ARENA_NEW(&w->arena, tk_compensation);
+  *copy = *w->undo[page];
+  return copy;
+}
+
 static tk_decide context(world *w) {
   memset(&w->changes, 0, sizeof w->changes);
   w->changes.arena = &w->arena;
-  w->changes.next_payload = 1;
+  w->changes.next_payload = w->next_payload ? w->next_payload : 1;
   w->task.dirty = false;
   w->task.log_head = w->task.log_tail = NULL;
   w->task.log_count = 0;
   w->task.approvals = NULL;
   w->task.load_approval = load_approval;
+  w->task.undo_pages = NULL;
+  w->task.load_compensation = load_compensation;
   w->fenced = w->refused = w->not_claimed = false;
   return (tk_decide){.changes = &w->changes, .now_us = w->now_us, .rng = &w->rng, .process = 7};
 }
@@ -174,6 +191,9 @@ static void keep(world *w) {
         w->timers.items[k] = w->timers.items[--w->timers.count];
   for (size_t i = 0; i < w->changes.timers.count; i++) tk_list_push(&w->arena, &w->timers, w->changes.timers.items[i]);
   for (size_t i = 0; i < w->changes.inbox.count; i++) tk_list_push(&w->arena, &w->inbox, w->changes.inbox.items[i]);
+  w->next_payload = w->changes.next_payload;
+  for (size_t i = 0; i < w->changes.compensations.count; i++)
+    w->undo[w->changes.compensations.items[i].page] = w->changes.compensations.items[i].row;
   for (size_t i = 0; i < w->changes.approvals.count; i++)
     w->approvals[w->changes.approvals.items[i].step] = w->changes.approvals.items[i].row;
   for (tk_log_entry *entry = w->task.log_head; entry; entry = entry->next) {
@@ -471,8 +491,9 @@ static bool holds(world *w, char *word) {
   abort();
 }
 
-/* A row is there exactly while its step waits for people. */
-static bool approvals_true(world *w) {
+/* A row is there exactly while its step waits for people, pages while something is being undone. */
+static bool rows_true(world *w) {
+  if ((w->undo[0] != NULL) != (w->task.compensating == TK_COMPENSATION_RUNS)) return false;
   for (uint32_t i = 0; w->task.chunks && i < w->graph->step_count; i++)
     if ((w->approvals[i] != NULL) != (tk_task_step(&w->task, i)->waiting_for == TK_WAIT_APPROVAL)) return false;
   return true;
@@ -525,7 +546,7 @@ static void run_case(const char *graph, const char *script) {
     w.log[0] = w.sent[0] = '\0';
     run_event(&w, line);
     sweep_all(&w);
-    if (!counters_true(&w) || !approvals_true(&w)) test_fail(__FILE__, __LINE__, shown);
+    if (!counters_true(&w) || !rows_true(&w)) test_fail(__FILE__, __LINE__, shown);
     for (char *word = arrow ? strtok_r(arrow, " ", &inner) : NULL; word; word = strtok_r(NULL, " ", &inner))
       if (!holds(&w, word)) {
         test_fail(__FILE__, __LINE__, shown);

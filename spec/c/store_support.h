@@ -80,7 +80,10 @@ static inline void world_free(world *w) {
 }
 
 /* Defines a handler; `shape` decides the dependencies of step i. Returns its number. */
-enum { SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */, SHAPE_PEOPLE /* approvals */, SHAPE_LIMITED };
+enum {
+  SHAPE_CHAIN, SHAPE_PARALLEL, SHAPE_FAN /* the first, then all others */, SHAPE_PEOPLE /* approvals */, SHAPE_LIMITED,
+  SHAPE_UNDO /* a chain whose steps can be undone */
+};
 static inline uint32_t world_define(world *w, const char *name, const char *version, uint32_t steps, int shape) {
   tk_graph from = {.ns = tk_slice_str("test"),
                    .name = tk_slice_str(name),
@@ -93,9 +96,10 @@ static inline uint32_t world_define(world *w, const char *name, const char *vers
   static const tk_graph_limit pace = {.name = {"pace", 4}, .cost = 2};
   for (uint32_t i = 0; i < steps; i++) {
     snprintf(names[i], sizeof names[i], "s%u", i);
-    deps[i] = shape == SHAPE_CHAIN && i ? i - 1 : 0;
+    deps[i] = (shape == SHAPE_CHAIN || shape == SHAPE_UNDO) && i ? i - 1 : 0;
     from.steps[i] = (tk_graph_step){.name = tk_slice_str(names[i]), .deps = &deps[i], .dep_count = i && shape != SHAPE_PARALLEL,
                                     .flags = TK_GRAPH_RETRYABLE | TK_GRAPH_SKIPPABLE};
+    if (shape == SHAPE_UNDO) from.steps[i].flags |= TK_GRAPH_COMPENSATES;
     if (shape == SHAPE_PEOPLE) from.steps[i].kind = TK_KIND_APPROVAL, from.steps[i].flags |= TK_GRAPH_ASK;
     if (shape == SHAPE_LIMITED) from.steps[i].limits = &pace, from.steps[i].limit_count = 1;
     from.steps[i].retry =

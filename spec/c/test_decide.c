@@ -4,6 +4,7 @@
 /* ---- Promises (of maps: decide_maps.h; of versions: decide_migrate.h; of children: decide_children.h) ---- */
 
 #include "decide_children.h"
+#include "decide_compensation.h"
 #include "decide_maps.h"
 #include "decide_migrate.h"
 

@@ -44,7 +44,21 @@ static void limit_steps(world *w) {
   if (turn_apply(w)) abort();
 }
 
-/* A store with something in every table. */
+/* A task whose second step failed: its first is to be undone. */
+static void undo(world *w) {
+  tk_submission s = world_submission(world_define(w, "saga", "1.0.0", 2, SHAPE_UNDO), "{}");
+  if (turn_begin(w, &nothing)) abort();
+  tk_task *task = turn_submit(w, &s);
+  for (uint32_t i = 0; i < 2; i++) {
+    tk_decide_claim(&w->d, task, &w->changes.ready.items[i], false);
+    w->changes.claims.count = 0;
+    tk_event outcome = {.type = i ? TK_EV_STEP_FAILED : TK_EV_STEP_DONE, .task_no = task->no, .step = i, .attempt = 1,
+                        .data = tk_slice_str("{}")};
+    if (tk_decide_event(&w->d, task, &outcome, NULL, &w->err)) abort();
+  }
+  if (turn_apply(w)) abort();
+}
+
 static void make_schedule(world *w) {
   tk_schedule_spec spec = {.kind = TK_RECUR_EVERY, .every_us = 60000000, .catch_up_us = 1000000};
   spec.texts[TK_SCHEDULE_NAME] = tk_slice_str("hourly");
@@ -60,6 +74,7 @@ static void make_schedule(world *w) {
   if (turn_apply(w)) abort();
 }
 
+/* A store with something in every table. */
 static world *rich_world(const char *kind) {
   world *w = world_new(kind);
   uint32_t pair = world_define(w, "pair", "1.0.0", 2, SHAPE_CHAIN), big = world_define(w, "big", "1.0.0", 600, SHAPE_FAN);
@@ -100,6 +115,7 @@ static world *rich_world(const char *kind) {
   world_work(w, &big, 1, 1, "{}");                  /* releases more than one turn may: sweeps in the inbox */
   ask_people(w);
   limit_steps(w);
+  undo(w);
   tk_definition d = {
       .ns = tk_slice_str("test"), .name = tk_slice_str("kept"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};
   tk_buf bytes = {0};

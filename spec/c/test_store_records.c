@@ -38,6 +38,8 @@ static void fill_step(tk_step *step, uint32_t seed, tk_rng *rng) {
     step->role = (uint8_t)(1 + value % (TK_ROLE_COUNT - 1));
     step->template_ = (uint16_t)(value % TK_LIMIT_STEPS);
     step->ordinal = (uint32_t)(value >> 7);
+  } else if (pick & 4194304) {
+    step->compensation = (uint32_t)(value >> 8);
   }
   if (pick & 2097152) step->child = value + 7;
 }
@@ -77,6 +79,8 @@ static void fill_task(tk_task *task, tk_chunk *chunks, tk_chunk *pointers[3], tk
   task->due_kind = TK_TIMER_TASK_TIMEOUT;
   task->instances = rng ? (uint32_t)(tk_rng_next(rng) % 26) : 0;
   task->migrations = rng && tk_rng_next(rng) % 2 ? tk_slice_str("\x05\x01\x07\x02") : tk_slice_of(NULL, 0);
+  task->compensating = rng ? (uint8_t)(tk_rng_next(rng) % TK_COMPENSATION_STATE_COUNT) : 0;
+  task->compensations = task->compensating ? (uint32_t)tk_rng_next(rng) : 0;
   task->chunk_count = 3;
   task->chunks = pointers;
   for (uint32_t c = 0; c < 3; c++) {
@@ -95,6 +99,7 @@ static bool same_header(const tk_task *a, const tk_task *b) {
          a->attempt == b->attempt && a->open == b->open && a->active == b->active && a->running == b->running &&
          a->held == b->held && a->held_from == b->held_from && a->failed == b->failed && a->sweeps == b->sweeps &&
          a->last_log == b->last_log && a->results == b->results && a->signals == b->signals && a->instances == b->instances &&
+         a->compensating == b->compensating && a->compensations == b->compensations &&
          a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us &&
          a->completed_at_us == b->completed_at_us && a->due_us == b->due_us && a->due_kind == b->due_kind &&
          tk_slice_eq(a->migrations, b->migrations) &&
@@ -202,6 +207,7 @@ enum {
   F_DEFINITION,
   F_PROCESS,
   F_APPROVAL,
+  F_COMPENSATION,
   F_CONSUMER,
   F_LIMIT,
   F_METER,
@@ -212,15 +218,16 @@ enum {
 static const char *const fixture_names[F_COUNT] = {"meta",   "number", "bytes",    "task",       "chunk",      "map",
                                                    "info",   "log",    "ready",    "inbox",      "claims",
                                                    "notice", "identity", "annotation", "definition", "process",
-                                                   "approval", "consumer", "limit", "meter", "waiter", "permit"};
+                                                   "approval", "compensation", "consumer", "limit", "meter", "waiter", "permit"};
 
 #include "limit_samples.h"
+#include "people_samples.h"
 
 static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
   switch (kind) {
     case F_META: return tk_key_meta();
-    case F_CHUNK: case F_MAP: case F_APPROVAL: case F_PERMIT: return tk_key_u64_u32(77, 2);
+    case F_CHUNK: case F_MAP: case F_APPROVAL: case F_PERMIT: case F_COMPENSATION: return tk_key_u64_u32(77, 2);
     case F_LOG: return tk_key_u64(2000);
     case F_READY: return tk_key_ready(&ready);
     case F_CLAIMS: case F_NOTICE: return tk_key_u32_u64(6, 7);
@@ -250,6 +257,7 @@ static void fill_map(tk_task *task, tk_chunk *chunk) {
   chunk->steps[5] = (tk_step){.status = TK_STEP_IN_PROGRESS, .flags = TK_STEP_F_ASKED | TK_STEP_F_GIVING, .attempts = 1,
                               .fan = &sample_fan};
   chunk->steps[6] = (tk_step){.status = TK_STEP_READY, .flags = TK_STEP_F_QUEUED, .role = TK_ROLE_ELEMENT, .template_ = 69, .ordinal = 1};
+  chunk->steps[7] = (tk_step){.status = TK_STEP_COMPLETE, .results = 9, .compensation = 90};
 }
 
 static bool map_reads_back(tk_slice key, tk_slice record) {
@@ -267,19 +275,6 @@ static bool map_reads_back(tk_slice key, tk_slice record) {
 }
 
 static const tk_claim sample_claims[] = {{77, 0, 1}, {1000000, 9999, 0}};
-
-static tk_approver sample_approvers[] = {{{"ann", 3}, true, TK_DECISION_APPROVE}, {{"bob", 3}, false, TK_DECISION_NONE}};
-static tk_vote sample_votes[] = {{.decision = TK_DECISION_APPROVE, .by = {"ann", 3}, .details = {"{\"a\":1}", 7}, .at_us = EPOCH_US + 5},
-                                 {.decision = TK_DECISION_DELEGATE, .by = {"eve", 3}, .to = {"bob", 3}, .at_us = EPOCH_US + 6}};
-static tk_escalation sample_escalations[] = {{EPOCH_US + 60, sample_approvers, 2}};
-
-static tk_approval sample_approval(void) {
-  tk_approval a = {.task_no = 77, .step = 2, .required = 2, .round = 3, .excluded = {"eve", 3}, .opened_at_us = EPOCH_US,
-                   .deadline_us = EPOCH_US + 100, .approvers = sample_approvers, .approver_count = 2, .votes = sample_votes,
-                   .vote_count = 2, .escalations = sample_escalations, .escalation_count = 1};
-  memset(a.shown, 0x5A, sizeof a.shown);
-  return a;
-}
 
 static tk_slice write_fixture(int kind, tk_buf *buf) {
   tk_key key_bytes = fixture_key(kind);
@@ -306,6 +301,7 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_NOTICE: { tk_notice n = {6, 77, 3, 2}; return tk_write_notice(buf, key, &n); }
     case F_IDENTITY: { tk_identity_row r = {.task_no = 77, .created_at_us = EPOCH_US}; return tk_write_identity(buf, key, &r); }
     case F_ANNOTATION: { tk_annotation a = {77, text("color"), text("\"red\"")}; return tk_write_annotation(buf, key, &a); }
+    case F_COMPENSATION: { tk_compensation c = sample_compensation(); return tk_write_compensation(buf, key, &c); }
     case F_APPROVAL: { tk_approval a = sample_approval(); return tk_write_approval(buf, key, &a); }
     case F_DEFINITION: { tk_definition d = sample_definition(); return tk_write_definition(buf, key, &d); }
     case F_CONSUMER: { tk_consumer c = sample_consumer(); return tk_write_consumer(buf, key, &c); }
@@ -391,24 +387,6 @@ static bool claims_read_back(tk_slice key, tk_slice record) {
   return !tk_read_claim(&claims, &claim) && !claims.claims.bad;
 }
 
-static bool approval_reads_back(tk_slice key, tk_slice record) {
-  tk_arena arena = {0};
-  tk_approval a, e = sample_approval();
-  bool same = tk_read_approval(key, record, &arena, &a) && a.task_no == 77 && a.step == 2 && a.required == e.required &&
-              a.round == e.round && memcmp(a.shown, e.shown, sizeof a.shown) == 0 && tk_slice_eq(a.excluded, e.excluded) &&
-              a.opened_at_us == e.opened_at_us && a.deadline_us == e.deadline_us && a.approver_count == 2 && a.vote_count == 2 &&
-              a.escalation_count == 1;
-  for (int i = 0; same && i < 2; i++)
-    same = tk_slice_eq(a.approvers[i].name, sample_approvers[i].name) && a.approvers[i].veto == sample_approvers[i].veto &&
-           a.approvers[i].decision == sample_approvers[i].decision && a.votes[i].decision == sample_votes[i].decision &&
-           tk_slice_eq(a.votes[i].by, sample_votes[i].by) && tk_slice_eq(a.votes[i].to, sample_votes[i].to) &&
-           tk_slice_eq(a.votes[i].details, sample_votes[i].details) && a.votes[i].at_us == sample_votes[i].at_us;
-  same = same && a.escalations[0].due_us == EPOCH_US + 60 && a.escalations[0].count == 2 &&
-         tk_slice_eq(a.escalations[0].approvers[1].name, sample_approvers[1].name);
-  tk_arena_free(&arena);
-  return same;
-}
-
 static bool fixture_reads_back(int kind, tk_slice record) {
   tk_key key_bytes = fixture_key(kind);
   tk_slice key = tk_key_slice(&key_bytes), slice;
@@ -435,6 +413,7 @@ static bool fixture_reads_back(int kind, tk_slice record) {
              ready.task_no == 77 && ready.step == 4 && ready.ready_at_us == EPOCH_US;
     case F_INBOX: return inbox_reads_back(key, record);
     case F_APPROVAL: return approval_reads_back(key, record);
+    case F_COMPENSATION: return compensation_reads_back(key, record);
     case F_CLAIMS: return claims_read_back(key, record);
     case F_NOTICE: return tk_read_notice(key, record, &n) && n.process == 6 && n.task_no == 77 && n.step == 3 && n.attempt == 2;
     case F_IDENTITY:
@@ -528,7 +507,9 @@ static const struct { int kind; const char *hex; } fixtures[] = {
    "bed2cff49301adfac9bed2cf040149cbbed2cff49301ccbed2cff49301d2cff4930dd2cff493fd24fac9bed20ffda49fe907d0bed2cff4"
    "9301"},
   {F_MAP,
-   "02abaf0d410700000000000381a0400184010346140903020104060203b9600280a0208002014501"},
+   "02ea847c100800000000000381a0400184010346140903020104060203b9600280a02080020145010590808002095a"},
+  {F_COMPENSATION,
+   "0151794a47630c7b226279223a22616e6e227d03ac020405"},
   {F_INBOX,
    "028f9ae62e120003014dffffffff0f028002030301808082e288d2a30600016e01310e7b22726561736f6e223a2278227d42"},
   {F_LIMIT,

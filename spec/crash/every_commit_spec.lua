@@ -1,4 +1,5 @@
 -- What is said in the examples holds wherever a process is killed.
+local process = require "spec.support.process"
 local every_commit = require "spec.support.every_commit"
 
 -- Events of a name for a step.
@@ -11,6 +12,27 @@ local function count(app, name, step)
 end
 
 describe("killed at every commit #slow", function()
+  it("a saga is undone once, the last step first, and then the task has failed", function()
+    local kills = every_commit.run("spec/crash/saga.lua", function(stdout, app, where, store)
+      assert.equal("error\tflight=complete/complete car=complete/complete hotel=error/-\n", stdout, where)
+      local events = assert(app:events { after = 0 })
+      assert.equal("task.failed", events[#events].event, where)
+      local undone = {}
+      for _, event in ipairs(events) do
+        if event.event == "step.compensated" then
+          undone[#undone + 1] = event.step
+        end
+      end
+      assert.same({ "car", "flight" }, undone, where)
+      -- What ran, at least once each, and nothing of the flight before the car was done with.
+      local ran = process.read_file(store .. ".undone")
+      assert.truthy(ran:match "^car car%-1\n", where .. ": " .. ran)
+      assert.truthy(ran:match "\nflight flight%-1\n$", where .. ": " .. ran)
+      assert.falsy(ran:match "flight.*car", where .. ": " .. ran)
+    end)
+    assert.is_true(kills >= 16, ("killed only %d times"):format(kills))
+  end)
+
   it("an approval escalates once and is decided once", function()
     local kills = every_commit.run("spec/crash/approval.lua", function(stdout, app, where)
       assert.equal("complete\tapprove\tboss\n", stdout, where)

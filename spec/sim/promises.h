@@ -11,6 +11,7 @@ typedef struct fold {
   bool *failed_once[MAX_TASKS];
   bool *continued[MAX_TASKS];    /* was in error with continue once: its dependents were released for good */
   bool ended[MAX_TASKS];
+  int64_t undone_us[MAX_TASKS];  /* when the step ended that was undone last */
   uint64_t numbers[MAX_TASKS];
   tk_task *tasks[MAX_TASKS];     /* as they are in the end */
   limit_fold limits;
@@ -68,23 +69,49 @@ static bool map_runs(const fold *f, int t, uint32_t step) {
   return f->step[t][tk_task_step(f->tasks[t], step)->template_] == TK_STEP_IN_PROGRESS;
 }
 
+static bool is_undo(const fold *f, int t, uint32_t step) { return tk_task_step(f->tasks[t], step)->role == TK_ROLE_COMPENSATION; }
+
+/* The compensation of a step came to its end: each once, in the order of their ends, never before that of a dependent. */
+static void fold_undone(fold *f, int t, const tk_log_event *e) {
+  tk_task *task = f->tasks[t];
+  const tk_step *undone = tk_task_step(task, e->step);
+  uint32_t undo = undone->compensation;
+  if (!undo) {
+    fail(f->s, "task %d step %u was undone by nothing", t, e->step);
+    return;
+  }
+  if (f->step[t][undo] == TK_STEP_COMPLETE) fail(f->s, "task %d step %u was undone twice", t, e->step);
+  f->step[t][undo] = e->kind == TK_LOG_STEP_COMPENSATED ? TK_STEP_COMPLETE : TK_STEP_ERROR;
+  if (f->undone_us[t] && undone->completed_at_us > f->undone_us[t]) fail(f->s, "task %d step %u was undone too late", t, e->step);
+  f->undone_us[t] = undone->completed_at_us;
+  for (uint32_t i = 0; i < task->graph->steps[e->step].dep_count; i++) {
+    const tk_step *dep = tk_task_step(task, task->graph->steps[e->step].deps[i]);
+    bool later = dep->completed_at_us > undone->completed_at_us;   /* it was not needed for the step to begin */
+    if (dep->compensation && !later && tk_step_final(f->step[t][dep->compensation]))
+      fail(f->s, "task %d step %u was undone after what it depends on", t, e->step);
+  }
+}
+
 static void fold_step(fold *f, int t, const tk_log_event *e) {
   uint8_t *status = &f->step[t][e->step];
   f->cancelled_us[t][e->step] = e->kind == TK_LOG_STEP_CANCELLED ? e->at_us : 0;
   bool element = tk_task_is_instance(f->tasks[t], e->step);
   const tk_graph_step *g = tk_task_template(f->tasks[t], e->step);
   switch (e->kind) {
-    case TK_LOG_STEP_STARTED:
+    case TK_LOG_STEP_STARTED: {
       if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED)
         fail(f->s, "task %d step %u started again after it was done", t, e->step);
-      if (!(element ? map_runs(f, t, e->step) : deps_done(f, t, e->step)))
+      if (!is_undo(f, t, e->step) && !(element ? map_runs(f, t, e->step) : deps_done(f, t, e->step)))
         fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
       if (e->attempt != ++f->starts[t][e->step])
         fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);
-      if (was_stopped(f, t, e->at_us))
+      /* A map that is in progress runs nothing by itself. */
+      bool runs = element || !(g->flags & TK_GRAPH_MAP);
+      if (runs && !is_undo(f, t, e->step) && was_stopped(f, t, e->at_us))
         fail(f->s, "task %d step %u started at %llu below a task that was stopped", t, e->step, (unsigned long long)e->seq);
       *status = TK_STEP_IN_PROGRESS;
       break;
+    }
     case TK_LOG_STEP_COMPLETED:
       if (*status != TK_STEP_IN_PROGRESS && g->kind == TK_KIND_RUN && (element || !(g->flags & TK_GRAPH_MAP)) &&
           !memmem(e->data.data, e->data.size, "decided", 7))
@@ -103,6 +130,8 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
     case TK_LOG_STEP_SKIPPED: *status = TK_STEP_SKIPPED; break;
     case TK_LOG_STEP_CANCELLED: *status = TK_STEP_CANCELLED; break;
     case TK_LOG_STEP_RESOLVED: *status = TK_STEP_RESOLVED; break;
+    case TK_LOG_STEP_COMPENSATED:
+    case TK_LOG_STEP_COMPENSATION_FAILED: fold_undone(f, t, e); break;
     default: break;
   }
 }
@@ -117,7 +146,8 @@ static bool fold_event(void *context, const tk_log_event *e) {
     return false;
   }
   if (e->step != TK_NO_STEP) {
-    const tk_graph_step *g = tk_task_is_map(f->tasks[t], e->step) ? NULL : tk_task_template(f->tasks[t], e->step);
+    bool unlimited = tk_task_is_map(f->tasks[t], e->step) || is_undo(f, t, e->step);
+    const tk_graph_step *g = unlimited ? NULL : tk_task_template(f->tasks[t], e->step);
     uint8_t before = f->step[t][e->step];
     if (g) fold_limits(f->s, &f->limits, g, e);
     fold_step(f, t, e);
@@ -138,6 +168,7 @@ static bool fold_event(void *context, const tk_log_event *e) {
 static void compare_task(sim *s, fold *f, int t, tk_task *task) {
   if (!tk_task_final(task->status)) fail(s, "task %d is stuck: %s", t, tk_task_status_name(task->status));
   if (!f->ended[t]) fail(s, "the last event of task %d is not its final one", t);
+  if (task->compensating == TK_COMPENSATION_RUNS) fail(s, "task %d is still being undone", t);
   for (uint32_t i = 0; i < tk_task_count(task); i++) {
     const tk_step *step = tk_task_step(task, i);
     uint8_t logged = f->step[t][i];

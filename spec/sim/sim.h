@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "engine/engine.h"
 #include "model/approval.h"
+#include "model/compensation.h"
 #include "model/decide.h"
 
 enum { MAX_PROCESSES = 3, MAX_SUBMITTED = 64, MAX_TASKS = 8192, MAX_ZOMBIES = 32, MAX_GRAPHS = 3 };
@@ -130,7 +131,8 @@ static void random_switches(sim *s, tk_arena *arena, tk_graph *g) {
   }
 }
 
-static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide, uint32_t below) {
+/* below: definitions with lower numbers may be its children. */
+static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t index, bool wide, uint32_t below, bool undoes) {
   char name[16];
   snprintf(name, sizeof name, "s%u", index);
   step->name = tk_arena_copy(arena, tk_slice_str(name));
@@ -144,6 +146,7 @@ static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t i
     if (chance(s, 200 / index + 1)) deps[step->dep_count++] = d;
   step->deps = deps;
   random_kind(s, step, wide ? 0 : below);
+  if (undoes) step->flags |= TK_GRAPH_COMPENSATES | (chance(s, 40) ? TK_GRAPH_COMPENSATE_STARTED : 0);
   if (chance(s, 5)) step->queue = tk_slice_str("side");
 }
 
@@ -173,7 +176,7 @@ static void define_graph(sim *s, uint32_t at, const tk_graph *g) {
 
 static void define(sim *s, uint32_t at) {
   tk_arena arena = {0};
-  bool wide = chance(s, 4);
+  bool wide = chance(s, 4), undoes = chance(s, 30);
   tk_graph g = {.ns = tk_slice_str("sim"), .version = tk_slice_str("1.0.0"), .queue = tk_slice_str("default")};
   char name[16];
   snprintf(name, sizeof name, "h%u", at);
@@ -182,7 +185,7 @@ static void define(sim *s, uint32_t at) {
   g.max_parallel = chance(s, 25) ? 1 + pick(s, 4) : 0;
   g.timeout_us = chance(s, 10) ? 1000000LL * (1 + pick(s, 100)) : 0;
   g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, g.step_count);
-  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide, at);
+  for (uint32_t i = 0; i < g.step_count; i++) random_step(s, &arena, &g.steps[i], i, wide, at, undoes && chance(s, 60));
   if (wide && chance(s, 50)) {   /* a join over the whole fan */
     tk_graph_step *last = &g.steps[g.step_count - 1];
     uint32_t *deps = TK_ARENA_ARRAY(&arena, uint32_t, g.step_count);

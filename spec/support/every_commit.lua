@@ -29,7 +29,7 @@ end
 --- Runs a script, `script STORE`, killed at each commit; it must do its work with the store as it finds it, and arm the faults
 -- (os.getenv "TASKER_FAULTS_ARM").
 -- @string script
--- @func check gets what the script printed in the end, and an app on the store
+-- @func check gets what the script printed in the end, an app on the store, where it was killed, and the store
 -- @treturn int how many times it was killed
 function every_commit.run(script, check)
   local kills = 0
@@ -43,7 +43,7 @@ function every_commit.run(script, check)
         local damage
         assert(app.engine:check(function(text) damage = damage or text end, function() end))
         assert.is_nil(damage)
-        check(stdout, app, ("killed at %s %d"):format(when, n))
+        check(stdout, app, ("killed at %s %d"):format(when, n), dir .. "/store")
         app:close()
       end
       process.remove_dir(dir)

@@ -126,6 +126,8 @@ local STATUS_NOTES = {
   skipped = "skipped", resolved_manually = "resolved manually",
 }
 
+local STATUS_NOTES_OF_UNDO = { ready = "ready", in_progress = "running", waiting = "waiting to be retried", error = "failed" }
+
 local function notes_of(screen, step, now)
   local notes = {}
   if step.status == "waiting" then
@@ -138,6 +140,10 @@ local function notes_of(screen, step, now)
   end
   if step.waiting_for ~= "retry" and (step.attempts > 1 or step.status == "error" and step.attempts == 1) then
     notes[#notes + 1] = format.plural(step.attempts, "attempt")
+  end
+  if type(step.compensation) == "table" then
+    local status = step.compensation.status
+    notes[#notes + 1] = status == "complete" and "compensated" or "compensation " .. STATUS_NOTES_OF_UNDO[status]
   end
   local dependencies = step.depends_on
   if #dependencies > 1 then
