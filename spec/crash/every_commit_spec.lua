@@ -68,6 +68,16 @@ describe("killed at every commit #slow", function()
     assert.is_true(kills >= 14, ("killed only %d times"):format(kills))
   end)
 
+  it("each occurrence of a schedule becomes one task", function()
+    local kills = every_commit.run("spec/crash/schedule.lua", function(stdout, app, where)
+      assert.equal("one interval apart\t2\n", stdout, where)
+      assert.equal(1, count(app, "schedule.created"), where)
+      assert.equal(4, count(app, "task.created"), where)   -- two of them asked for a context
+      assert.equal(4, count(app, "task.completed"), where)
+    end)
+    assert.is_true(kills >= 20, ("killed only %d times"):format(kills))
+  end)
+
   it("a poison row is parked and resolved once", function()
     local kills = every_commit.run("spec/crash/poison.lua", function(stdout, app, where)
       assert.equal("complete\t6\n", stdout, where)
