@@ -374,7 +374,7 @@ int tk_part_migrate(tk_decide *d, tk_task *task, const tk_event *event, tk_err *
     tk_list_push(arena, &d->changes->contexts, change);
   }
   log_migrated(&v, event->audit);
-  if (tk_part_running(task) && task->due_kind != TK_TIMER_RUN_AT) tk_part_begin_pending(d, task, 0);
+  if (tk_part_running(task)) tk_part_begin_pending(d, task, 0);
   tk_part_settle(d, task, 0);
   return TK_OK;
 }
@@ -382,7 +382,9 @@ int tk_part_migrate(tk_decide *d, tk_task *task, const tk_event *event, tk_err *
 void tk_part_begin_pending(tk_decide *d, tk_task *task, uint32_t from) {
   uint32_t at = from, end = task->graph->step_count;
   if (end - at > TK_SWEEP_STEPS) end = at + TK_SWEEP_STEPS;
-  for (; at < end; at++)
-    if (tk_task_step(task, at)->status == TK_STEP_PENDING) tk_part_rejoin(d, task, at);
+  for (; at < end; at++) {
+    bool early = task->due_kind == TK_TIMER_RUN_AT && !task->graph->steps[at].dep_count;   /* its timer begins these */
+    if (!early && tk_task_step(task, at)->status == TK_STEP_PENDING) tk_part_rejoin(d, task, at);
+  }
   if (at < task->graph->step_count) tk_part_sweep(d, task, TK_SWEEP_BEGIN, TK_NO_STEP, at, tk_slice_of(NULL, 0));
 }

@@ -71,6 +71,8 @@ TEST(a_task_in_error_is_migrated_and_retried_on_the_new_version) {
 TEST(a_paused_or_delayed_task_is_migrated_as_it_stands) {
   run_case("a b<a", "submit\npause\nto a;n => task=paused a=ready a.held=1 n.held=1\nresume => a.held=0 n.held=0");
   run_case("a", "submit run_at=60\nto a;n => task=pending a=pending n=pending\ntick 60 => a=ready n=ready");
+  run_case("a b<a", "submit run_at=60\nresolve a => b=ready b.held=1\n"
+                    "to a;b<a;n => b=ready b.held=1 n=pending\ntick 60 => b.held=0 n=ready");
   run_case("a!skip b<a", "submit bypass=a => a=skipped b=ready\nto a;x;b<a,x => b=pending x=ready\nclaim x\ndone x => b=ready");
   run_case("a b<a", "submit\nto b a= => b=ready\nclaim b\ndone b => task=complete");
   run_case("a b", "submit\nclaim a\ndone a\nto a => task=complete log=task.migrated,task.completed");
