@@ -3,7 +3,7 @@
 # Usage: tools/setup.sh build|test...
 set -eu
 
-build="gcc make pkg-config liblua5.4-dev lua5.4 liblmdb-dev libuv1-dev libcurl4-openssl-dev libcurl4 libreadline8|libreadline8t64 tzdata"
+build="gcc make pkg-config liblua5.4-dev lua5.4 liblmdb-dev libuv1-dev libcurl4-openssl-dev libcurl4 libssl3t64|libssl3 libpcre2-8-0 libreadline8|libreadline8t64 tzdata"
 test="lua-busted lua-check lua-dkjson nodejs openssl"
 optional="valgrind strace clang"
 

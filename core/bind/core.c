@@ -14,6 +14,7 @@
 #include "bind/json.h"
 #include "bind/regex.h"
 #include "bind/schema_program.h"
+#include "bind/seal.h"
 #include "bind/testing.h"
 #include "bind/util.h"
 #include "bind/wait.h"
@@ -70,7 +71,8 @@ static void stay_loaded(void) {
 int luaopen_tasker_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"in_fiber", core_in_fiber}, {"run", core_run}, {"encode", core_encode}, {"log", core_log},
     {"sleep", tk_bind_sleep}, {"serve", tk_bind_serve}, {"definition", tk_bind_definition}, {"regex", tk_bind_regex},
-    {"schema_program", tk_bind_schema_program}, {NULL, NULL}};
+    {"schema_program", tk_bind_schema_program},
+    {"seal", tk_bind_seal}, {"unseal", tk_bind_unseal}, {"key_file", tk_bind_key_file}, {NULL, NULL}};
   luaL_checkversion(L);
   stay_loaded();
   luaL_newlib(L, functions);

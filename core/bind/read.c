@@ -170,6 +170,26 @@ static int engine_consumers(lua_State *L) {
   return return_json(L, tk_view_consumers(engine, name, &state->buf, &err), state, &err);
 }
 
+static int engine_secrets(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  tk_state *state = tk_state_scratch(L);
+  return return_json(L, tk_view_secrets(engine, &state->buf, &err), state, &err);
+}
+
+/* engine:secret(name) -> sealed, id of its key | nil, err */
+static int engine_secret(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  uint8_t key_id[8];
+  tk_slice name;
+  name.data = luaL_checklstring(L, 2, &name.size);
+  luaL_argcheck(L, name.size > 0 && name.size <= TK_LIMIT_STEP_NAME, 2, "a name expected");
+  tk_state *state = tk_state_scratch(L);
+  if (tk_view_secret(engine, name, key_id, &state->buf, &err)) return tk_return_error(L, &err);
+  tk_state_push_buf(L, state);
+  lua_pushlstring(L, (const char *)key_id, sizeof key_id);
+  return 2;
+}
+
 static int engine_handlers(lua_State *L) {
   ENGINE_OR_RETURN(L, engine);
   tk_state *state = tk_state_scratch(L);
@@ -439,6 +459,7 @@ static int engine_backup(lua_State *L) {
 const luaL_Reg tk_read_methods[] = {
   {"task", engine_task}, {"tree", engine_tree}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
   {"count", engine_count}, {"events", engine_events}, {"count_events", engine_count_events}, {"consumers", engine_consumers},
+  {"secrets", engine_secrets}, {"secret", engine_secret},
   {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
   {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"item", engine_item},
   {"definition", engine_definition},

@@ -228,6 +228,39 @@ static int engine_consumer(lua_State *L) {
   return tk_engine_await(L, engine, box, push_true);
 }
 
+/* An entry of engine:set_secrets, on top of the stack. */
+static tk_secret secret_entry(lua_State *L, tk_request *request, int64_t now_us) {
+  int t = lua_gettop(L);
+  tk_secret secret = {.created_at_us = now_us, .changed_at_us = now_us};
+  tk_slice key = tk_field_slice(L, t, "key");
+  secret.name = arena_field(L, t, "name", &request->arena);
+  secret.sealed = arena_field(L, t, "sealed", &request->arena);
+  secret.previous = arena_field(L, t, "previous", &request->arena);
+  if (key.size == sizeof secret.key_id) memcpy(secret.key_id, key.data, key.size);
+  return secret;
+}
+
+/* engine:set_secrets({{name = , sealed = , key = id of 8 bytes, previous = }, …}, rotate); without sealed: deleted */
+static int engine_set_secrets(lua_State *L) {
+  tk_err err;
+  tk_engine *engine = tk_check_writer(L, 1, &err);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 3);
+  if (!engine) return tk_return_error(L, &err);
+  tk_box *box = tk_box_push(L, (void (*)(void *))tk_request_free);
+  tk_request *request = box->ptr = tk_request_new(TK_REQ_SECRETS, 0);
+  request->rotate = lua_toboolean(L, 3);
+  request->secret_count = lua_rawlen(L, 2);
+  request->secrets = TK_ARENA_ARRAY(&request->arena, tk_secret, request->secret_count);
+  for (size_t i = 0; i < request->secret_count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    request->secrets[i] = secret_entry(L, request, tk_engine_now_us(engine));
+    lua_pop(L, 1);
+  }
+  return tk_engine_await(L, engine, box, push_true);
+}
+
 /* ---- From inside a step ---- */
 
 /* An event about the attempt of the run table at `t`, to be filled and ended (tk_worker_event_end). */
@@ -298,5 +331,5 @@ static int engine_cost_step(lua_State *L) {
 }
 
 const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event},
-  {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"heartbeat", engine_heartbeat},
+  {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"set_secrets", engine_set_secrets}, {"heartbeat", engine_heartbeat},
   {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {"cost_step", engine_cost_step}, {NULL, NULL}};

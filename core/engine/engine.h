@@ -61,7 +61,8 @@ void tk_message_free(tk_message *message);
 typedef enum tk_request_type {
   TK_REQ_EVENTS = 1,              /* one or several events, committed together: all or nothing for SUBMITs */
   TK_REQ_DEFINE,
-  TK_REQ_CONSUMER
+  TK_REQ_CONSUMER,
+  TK_REQ_SECRETS
 } tk_request_type;
 
 /* A request and its answer, one object. Made by tk_request_new, filled, posted (moves); comes back as TK_MSG_REPLY (owned by the receiver).
@@ -78,6 +79,9 @@ typedef struct tk_request {
   tk_slice source;
   tk_consumer consumer;           /* CONSUMER */
   uint8_t operation;              /* TK_CONSUMER_* */
+  tk_secret *secrets;             /* SECRETS */
+  size_t secret_count;
+  bool rotate;
   /* The answer. */
   int code;                       /* 0 or TK_E_*: of the first event that failed */
   struct tk_answer { tk_id id; uint64_t task_no; bool created, fenced; } *answers;   /* one per event */

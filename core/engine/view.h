@@ -38,6 +38,10 @@ int tk_view_handlers(tk_engine *engine, tk_buf *out, tk_err *err);
 /* Durable consumers, [{"name","events":[patterns]|null,"seq","created_at","moved_at"}]; with a name only that one, as an object.
  * TK_E_NOT_FOUND. */
 int tk_view_consumers(tk_engine *engine, tk_slice name, tk_buf *out, tk_err *err);
+/* Secrets, [{"name","key","created_at","changed_at"}]: never what they hold. */
+int tk_view_secrets(tk_engine *engine, tk_buf *out, tk_err *err);
+/* The sealed text of one, and the id of its key. TK_E_NOT_FOUND. */
+int tk_view_secret(tk_engine *engine, tk_slice name, uint8_t key_id[8], tk_buf *out, tk_err *err);
 /* How many events of these kinds (bits; 0: all) have a seq > after. */
 int tk_view_count_events(tk_engine *engine, uint64_t kinds, uint64_t after, uint64_t *count, tk_err *err);
 int tk_view_stats(tk_engine *engine, tk_buf *out, tk_err *err);      /* section 10, CLI: stats --json */

@@ -271,6 +271,11 @@ static void check_consumer(tk_check *c, tk_slice key, tk_slice record) {
     tk_check_say(c, "consumer '%.*s' has seen event %llu, which is not there", (int)key.size, key.data, NO(consumer.seq));
 }
 
+static void check_secret(tk_check *c, tk_slice key, tk_slice record) {
+  tk_secret secret;
+  if (!tk_read_secret(key, record, &secret) || !secret.sealed.size) tk_check_say(c, "a secret is damaged");
+}
+
 /* ---- What points to tasks ---- */
 
 static void check_id(tk_check *c, tk_slice key, tk_slice record) {
@@ -392,6 +397,7 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_ANNOTATIONS, check_annotation);
   walk(c, TK_TABLE_APPROVALS, check_approval);
   walk(c, TK_TABLE_CONSUMERS, check_consumer);
+  walk(c, TK_TABLE_SECRETS, check_secret);
   check_counters(c);
 }
 

@@ -8,7 +8,8 @@ const char *tk_table_name(tk_table table) {
   static const char *const names[TK_TABLE_COUNT] = {
       "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "claims", "notices", "identity",
       "annotations", "signals", "approvals", "compensations", "limits", "meters", "waiters", "permits", "names", "name_numbers",
-      "definitions", "definition_hashes", "definition_current", "sources", "processes", "consumers", "schedules", "schedule_names"};
+      "definitions", "definition_hashes", "definition_current", "sources", "processes", "consumers", "schedules", "schedule_names",
+      "secrets"};
   return names[table];
 }
 

@@ -10,6 +10,7 @@
 #define VERSION_DEFINITION 1
 #define VERSION_PROCESS 1
 #define VERSION_CONSUMER 1
+#define VERSION_SECRET 1
 
 #define NUMBER_ROOM 16
 #define ANNOTATION_NAME_KEPT 64   /* bytes of a name that its key holds as they are */
@@ -381,5 +382,26 @@ bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out) {
   out->created_at_us = tk_read_svarint(&r);
   out->moved_at_us = tk_read_svarint(&r);
   out->events = tk_read_bytes(&r);
+  return tk_frame_done(&r);
+}
+
+tk_slice tk_write_secret(tk_buf *buf, tk_slice key, const tk_secret *secret) {
+  tk_frame_begin(buf, VERSION_SECRET, 0);
+  tk_buf_append(buf, secret->key_id, sizeof secret->key_id);
+  tk_buf_svarint(buf, secret->created_at_us);
+  tk_buf_svarint(buf, secret->changed_at_us - secret->created_at_us);
+  tk_buf_bytes(buf, secret->sealed);
+  return tk_frame_end(buf, key);
+}
+
+bool tk_read_secret(tk_slice key, tk_slice record, tk_secret *out) {
+  tk_reader r;
+  memset(out, 0, sizeof *out);
+  if (!key.size || !tk_frame_open(key, record, VERSION_SECRET, &r)) return false;
+  out->name = key;
+  for (size_t i = 0; i < sizeof out->key_id; i++) out->key_id[i] = tk_read_u8(&r);
+  out->created_at_us = tk_read_svarint(&r);
+  out->changed_at_us = out->created_at_us + tk_read_svarint(&r);
+  out->sealed = tk_read_bytes(&r);
   return tk_frame_done(&r);
 }

@@ -23,6 +23,7 @@
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
  *   processes        number u32 -> process                 consumers    name -> how far it read the log
  *   schedules        number u64 (of the same series as task numbers) -> schedule      schedule_names   text -> number
+ *   secrets          name -> which key sealed it, the sealed text
  *
  * How to change a record: (1) give it the next version number in records.c (VERSION_*); (2) keep the old reader as a branch
  * on the version, translating into today's struct; writers write the new version only; (3) add the old bytes as a fixture to
@@ -102,6 +103,7 @@ tk_slice tk_write_waiter(tk_buf *buf, tk_slice key, const tk_waiter *waiter);
 tk_slice tk_write_permit(tk_buf *buf, tk_slice key, const tk_permit *permit);
 tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
 tk_slice tk_write_consumer(tk_buf *buf, tk_slice key, const tk_consumer *consumer);
+tk_slice tk_write_secret(tk_buf *buf, tk_slice key, const tk_secret *secret);
 
 /* ---- Reading: false when damaged; slices borrow the record ---- */
 bool tk_read_meta(tk_slice key, tk_slice record, tk_meta_record *out);
@@ -146,5 +148,6 @@ bool tk_read_waiter(tk_slice key, tk_slice record, tk_waiter *out);             
 bool tk_read_permit(tk_slice key, tk_slice record, tk_arena *arena, tk_permit *out);
 bool tk_read_process(tk_slice key, tk_slice record, tk_process *out);
 bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out);
+bool tk_read_secret(tk_slice key, tk_slice record, tk_secret *out);
 
 #endif

@@ -135,6 +135,18 @@ enum { TK_CONSUMER_OPEN, TK_CONSUMER_ACK, TK_CONSUMER_REWIND, TK_CONSUMER_DELETE
 /* OPEN makes it where it is not there; an ACK never goes back. TK_E_NOT_FOUND; TK_E_INVALID for a seq that is not there yet. */
 int tk_store_consumer(tk_store *store, uint8_t operation, const tk_consumer *consumer, tk_err *err);
 
+/* ---- Secrets (each change its own small commit, made by the engine's thread) ---- */
+typedef struct tk_secret {
+  tk_slice name;
+  tk_slice sealed;                /* nonce, ciphertext and tag; empty in a change: deletes it */
+  tk_slice previous;              /* of a rotation: what it was sealed as */
+  uint8_t key_id[8];              /* of the key that sealed it */
+  int64_t created_at_us, changed_at_us;
+} tk_secret;
+/* All of them or none. refused: those there are sealed by another key. rotate: replaces all there are; conflict when they are
+ * not (by name and previous text) those of the list. not_found: nothing to delete. */
+int tk_store_secrets(tk_store *store, const tk_secret *secrets, size_t count, bool rotate, tk_err *err);
+
 /* ---- Processes ---- */
 typedef struct tk_process { uint32_t number; uint8_t incarnation[16]; int32_t pid; int64_t since_us; } tk_process;
 /* In: incarnation, pid, since; out: number (never used again). */
@@ -213,6 +225,8 @@ int tk_snap_each_process(tk_snap *snap, bool (*visit)(void *context, const tk_pr
 
 int tk_snap_consumer(tk_snap *snap, tk_slice name, tk_consumer *out, tk_err *err);   /* borrowed until close; TK_E_NOT_FOUND */
 int tk_snap_each_consumer(tk_snap *snap, bool (*visit)(void *context, const tk_consumer *consumer), void *context, tk_err *err);
+int tk_snap_secret(tk_snap *snap, tk_slice name, tk_secret *out, tk_err *err);       /* borrowed until close; TK_E_NOT_FOUND */
+int tk_snap_each_secret(tk_snap *snap, bool (*visit)(void *context, const tk_secret *secret), void *context, tk_err *err);
 
 /* Frees the reader slots of processes that died while reading. */
 int tk_store_housekeep(tk_store *store, tk_err *err);

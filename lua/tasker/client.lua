@@ -12,6 +12,7 @@ local migrate = require "tasker.migrate"
 local replay = require "tasker.replay"
 local operations = require "tasker.operations"
 local schedules = require "tasker.schedules"
+local secrets = require "tasker.secrets"
 local submission = require "tasker.submission"
 local subscriptions = require "tasker.subscriptions"
 local task_view = require "tasker.task_view"
@@ -37,6 +38,7 @@ migrate.install(App)
 replay.install(App)
 schedules.install(App)
 limits.install(App)
+secrets.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })

@@ -7,6 +7,7 @@ local core = require "tasker.core"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
 local kept_error = require "tasker.kept_error"
+local redact = require("tasker.redaction").redact
 local step_view = require "tasker.step_view"
 
 local failures = {}
@@ -36,7 +37,7 @@ end
 -- @string message
 -- @tab[opt] fields what JSON can hold
 function failures.warn(run, message, fields)
-  run.engine:log_step(run, json.encode { level = "warn", message = clean(message, LONGEST_TEXT), fields = fields })
+  run.engine:log_step(run, redact(json.encode { level = "warn", message = clean(message, LONGEST_TEXT), fields = fields }))
 end
 
 -- A raised value as a text, whatever its __tostring does.

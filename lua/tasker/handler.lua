@@ -12,6 +12,7 @@ local limits = require "tasker.limits"
 local retry = require "tasker.retry"
 local schedule_spec = require "tasker.schedule_spec"
 local schema = require "tasker.schema"
+local secrets = require "tasker.secrets"
 local semver = require "tasker.semver"
 local step_handlers = require "tasker.step_handlers"
 local step_kinds = require "tasker.step_kinds"
@@ -159,7 +160,7 @@ local function bind_step_handler(given, where)
   end
   local run = found.run
   return function(task, step)
-    return run(task, step, core.json.decode(text))
+    return run(task, step, secrets.revive(core.json.decode(text)))
   end
 end
 

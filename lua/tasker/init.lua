@@ -11,6 +11,7 @@ local handler = require "tasker.handler"
 local limits = require "tasker.limits"
 local registry = require "tasker.registry"
 local schema = require "tasker.schema"
+local secrets = require "tasker.secrets"
 local step_handlers = require "tasker.step_handlers"
 local subscriptions = require "tasker.subscriptions"
 local time = require "tasker.time"
@@ -71,6 +72,9 @@ tasker.null = core.json.null
 
 --- JSON Schema: `compile(schema, {draft, formats, loader, strict})`, `infer(samples)`, `compatible(old, new, mode)`.
 tasker.schema = { compile = schema.compile, infer = schema.infer, compatible = schema.compatible }
+
+--- A placeholder for a secret, read at each use.
+tasker.secret = secrets.placeholder
 
 tasker.permanent = errors.permanent
 tasker.retry_after = errors.retry_after

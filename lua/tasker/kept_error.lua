@@ -2,10 +2,11 @@
 -- @module tasker.kept_error
 
 local core = require "tasker.core"
+local redaction = require "tasker.redaction"
 
 local kept_error = {}
 
-local json_encode = core.json.encode
+local json_encode, redact = core.json.encode, redaction.redact
 
 -- Of the whole: its parts are cut so that it fits.
 local LONGEST_ERROR = core.bounds.error
@@ -60,6 +61,7 @@ function kept_error.encode(kept)
     kept.details = details
     kept.code = kept_error.clean(kept.code, 128)
     local text = json_encode(kept)
+    text = text and redact(text)
     if text and #text <= LONGEST_ERROR then
       return text
     end

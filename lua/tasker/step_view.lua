@@ -6,6 +6,7 @@ local core = require "tasker.core"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
 local graph = require "tasker.graph"
+local redaction = require "tasker.redaction"
 local suggest = require "tasker.suggest"
 local task_view = require "tasker.task_view"
 
@@ -272,7 +273,7 @@ function methods:log(level, message, details)
   if not text then
     error("step:log: " .. err.message, 2)
   end
-  run.engine:log_step(run, text)
+  run.engine:log_step(run, redaction.redact(text))
   return true
 end
 

@@ -129,6 +129,8 @@ static world *rich_world(const char *kind) {
   tk_consumer consumer = {.name = tk_slice_str("billing"), .events = tk_slice_str("[\"task.*\"]"), .seq = 3};
   if (tk_store_consumer(w->store, TK_CONSUMER_OPEN, &consumer, &w->err)) abort();
   make_schedule(w);
+  tk_secret secret = {.name = tk_slice_str("token"), .sealed = tk_slice_str("sealed"), .key_id = {1}};
+  if (tk_store_secrets(w->store, &secret, 1, false, &w->err)) abort();
   return w;
 }
 
@@ -224,7 +226,8 @@ TEST_BOTH(a_cut_record_is_found_in_every_table) {
 
 TEST_BOTH(a_missing_record_is_found_where_something_leads_to_it) {
   /* Nothing knows of these. */
-  static const tk_table alone[] = {TK_TABLE_NOTICES, TK_TABLE_IDENTITY, TK_TABLE_ANNOTATIONS, TK_TABLE_CONSUMERS};
+  static const tk_table alone[] = {TK_TABLE_NOTICES, TK_TABLE_IDENTITY, TK_TABLE_ANNOTATIONS, TK_TABLE_CONSUMERS,
+                                   TK_TABLE_SECRETS};
   world *w = rich_world(kind);
   kept_record record = {0};
   for (int table = 0; table < TK_TABLE_COUNT; table++) {

@@ -209,19 +209,19 @@ enum {
   F_APPROVAL,
   F_COMPENSATION,
   F_CONSUMER,
-  F_LIMIT,
-  F_METER,
-  F_WAITER,
-  F_PERMIT,
+  F_LIMIT, F_METER, F_WAITER, F_PERMIT,
+  F_SECRET,
   F_COUNT
 };
 static const char *const fixture_names[F_COUNT] = {"meta",   "number", "bytes",    "task",       "chunk",      "map",
                                                    "info",   "log",    "ready",    "inbox",      "claims",
                                                    "notice", "identity", "annotation", "definition", "process",
-                                                   "approval", "compensation", "consumer", "limit", "meter", "waiter", "permit"};
+                                                   "approval", "compensation", "consumer", "limit", "meter", "waiter", "permit",
+                                                   "secret"};
 
 #include "limit_samples.h"
 #include "people_samples.h"
+#include "secret_samples.h"
 
 static tk_key fixture_key(int kind) {
   tk_ready ready = {1, 2, -3, 77, 4, EPOCH_US};
@@ -309,6 +309,7 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_METER: { tk_meter m = sample_meter(); return tk_write_meter(buf, key, &m); }
     case F_WAITER: { tk_meter m = sample_meter(); tk_waiter wt = sample_waiter(&m); return tk_write_waiter(buf, key, &wt); }
     case F_PERMIT: return tk_write_permit(buf, key, &sample_permit);
+    case F_SECRET: return tk_write_secret(buf, key, &sample_secret);
     default: { tk_process p = {3, {1, 2, 3}, 4242, EPOCH_US}; return tk_write_process(buf, key, &p); }
   }
 }
@@ -430,6 +431,7 @@ static bool fixture_reads_back(int kind, tk_slice record) {
     case F_CONSUMER:
       return tk_read_consumer(key, record, &consumer) && consumer.seq == 1234 && consumer.created_at_us == EPOCH_US &&
              consumer.moved_at_us == EPOCH_US + 5 && same_text(consumer.events, sample_consumer().events);
+    case F_SECRET: return secret_reads_back(key, record);
     default:
       return tk_read_process(key, record, &p) && p.number == 3 && p.incarnation[2] == 3 && p.pid == 4242 &&
              p.since_us == EPOCH_US;
@@ -487,6 +489,7 @@ static const struct { int kind; const char *hex; } fixtures[] = {
    "0001f88082e288d2a306020103616e6e0003626f62"},
   {F_CONSUMER,
    "0197b5d584d209808082e288d2a3068a8082e288d2a3060a5b227461736b2e2a225d"},
+  {F_SECRET, "01d34d97d60102030405060708808082e288d2a3060a067365616c6564"},
   {F_TASK,
    "02bc6b2ed5ffff1c00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e"
    "14040908010637050207051d01fffe9f019af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8"

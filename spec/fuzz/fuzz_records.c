@@ -84,6 +84,7 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
   tk_arena arena = {0};
   tk_process process;
   tk_consumer consumer;
+  tk_secret secret;
   tk_ready ready;
   tk_timer timer;
   tk_slice bytes;
@@ -110,6 +111,7 @@ static void read_rest(uint8_t kind, tk_slice key, tk_slice record) {
       tk_arena_free(&arena);
       break;
     case 17: read_limits(key, record); break;
+    case 18: if (tk_read_secret(key, record, &secret)) touch(secret.sealed); break;
     case 12: if (tk_read_consumer(key, record, &consumer)) touch(consumer.events); break;
     case 10: if (tk_read_slice(key, record, &bytes)) touch(bytes); break;
     default: tk_read_number(key, record, &number); break;
@@ -121,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const uint8_t key_sizes[] = {1, 4, 8, 12, 16, 20, 24, 32, 40};
   static const uint8_t key_bytes[TK_KEY_MAX] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3};
   if (size < 3 || size + TK_FRAME_SIZE > sizeof copy) return 0;
-  uint8_t kind = data[0] % 18;
+  uint8_t kind = data[0] % 19;
   tk_slice key = tk_slice_of(key_bytes, key_sizes[data[1] % sizeof key_sizes]);
   size_t body = size - 3;
   uint8_t *record_bytes = copy + sizeof copy - TK_FRAME_SIZE - body;   /* at the end of memory that may be read */

@@ -26,6 +26,9 @@ local function check_here(opts, ctx)
   if not damages then
     return ctx.fail(ctx.name, err)
   end
+  require("tasker.secret_scan").scan_store(app.engine, function(text)
+    ctx.err(("tasker-lua: warning: %s\n"):format(text))
+  end)
   if opts.json then
     ctx.out(('{"records":%d,"damages":%d}\n'):format(records, damages))
   elseif damages == 0 then
@@ -59,7 +62,8 @@ return {
   summary = "verify every record, index and counter",
   group = "store",
   description = [[
-Says each damage in a line; the exit code is 1 when there is any. Others may work on the store meanwhile.]],
+Says each damage in a line; the exit code is 1 when there is any. Others may work on the store meanwhile.
+Warns on stderr of kept sources of handlers that look as if they held a secret.]],
   arguments = {},
   options = {
     { name = "json", help = "{\"damage\":…} for each, at the end {\"records\":…,\"damages\":…}" },
