@@ -6,7 +6,7 @@
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "engine/view.h"
-#include "limits.h"
+#include "bounds.h"
 
 /* `engine` of the method's first argument, or returns nil, closed from the calling function. */
 #define ENGINE_OR_RETURN(L, engine) \

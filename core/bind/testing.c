@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "bind/engine.h"
 #include "bind/error.h"
-#include "limits.h"
+#include "bounds.h"
 #include "worker/driven.h"
 
 #define DRIVER_TYPE "tasker.driver"

@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model/approval.h"
 #include "model/decide_parts.h"
 
@@ -73,6 +73,7 @@ void tk_part_open_approval(tk_decide *d, tk_task *task, uint32_t index, tk_slice
   if (g->timeout_us) a->deadline_us = g->timeout_us < INT64_MAX / 2 ? d->now_us + g->timeout_us : INT64_MAX / 2;
   a->next = task->approvals;
   task->approvals = a;
+  tk_part_start_waiting(d, task);
   log_open(d, task, index, a);
   tk_part_wait(d, task, index, TK_WAIT_APPROVAL, 0, TK_TIMER_NONE);
   set_timer(d, task, index, tk_approval_next_us(a));

@@ -2,7 +2,7 @@
  * of them may start, and whoever claims that entry gets the next one. So an element costs nothing until it starts, and however
  * long the list is, there is one entry for all of it. */
 #include "base/err.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model/decide_parts.h"
 
 static const tk_slice nothing = {NULL, 0};

@@ -159,6 +159,7 @@ static void answered(tk_decide *d, tk_task *task, const tk_event *event) {
   } else if (g->kind == TK_KIND_SLEEP && g->sleep_us < 0) {
     char at[32];
     tk_time_format(event->due_us, at);
+    tk_part_start_waiting(d, task);
     tk_part_log(d, task, TK_LOG_STEP_WAITING, index, 0, 0, tk_part_text(d, "{\"waiting_for\":\"timer\",\"until\":\"%s\"}", at));
     tk_part_wait(d, task, index, TK_WAIT_TIMER, event->due_us, TK_TIMER_SLEEP);
   } else if (g->kind == TK_KIND_RUN) {

@@ -151,6 +151,10 @@ void tk_part_start_task(tk_decide *d, tk_task *task) {
   if (task->graph->timeout_us) tk_part_set_task_timer(d, task, d->now_us + task->graph->timeout_us, TK_TIMER_TASK_TIMEOUT);
 }
 
+void tk_part_start_waiting(tk_decide *d, tk_task *task) {
+  if (tk_part_is_open(task)) tk_part_start_task(d, task);
+}
+
 static bool at_limit(const tk_task *task) { return task->graph->max_parallel && task->running >= task->graph->max_parallel; }
 
 bool tk_part_may_start(const tk_task *task) { return tk_part_is_open(task) && !at_limit(task); }

@@ -73,6 +73,8 @@ void tk_part_unindex(tk_decide *d, tk_task *task, uint32_t index);
 bool tk_part_may_start(const tk_task *task);
 /* The task's first step starts. */
 void tk_part_start_task(tk_decide *d, tk_task *task);
+/* The same for a step that begins to wait: that is a start, but not of a task that waits for its time, whose timer stays. */
+void tk_part_start_waiting(tk_decide *d, tk_task *task);
 /* Puts held steps into the index while the task may start more. */
 void tk_part_release_held(tk_decide *d, tk_task *task);
 /* Takes a ready step out of the index, a waiting one off its timer, interrupts a running one: before it becomes something else.

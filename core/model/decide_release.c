@@ -33,6 +33,7 @@ void tk_part_wait(tk_decide *d, tk_task *task, uint32_t index, uint8_t waiting_f
 
 static void log_waiting(tk_decide *d, tk_task *task, uint32_t index, const char *what, int64_t due_us) {
   char at[32];
+  tk_part_start_waiting(d, task);
   if (due_us) tk_time_format(due_us, at);
   tk_part_log(d, task, TK_LOG_STEP_WAITING, index, 0, 0,
               due_us ? tk_part_text(d, "{\"waiting_for\":\"%s\",\"until\":\"%s\"}", what, at)

@@ -8,7 +8,7 @@ static const char *const step_names[] = {"pending", "ready", "in_progress", "wai
 static const char *const wait_names[] = {NULL, "retry", "timer", "signal", "approval", "child", "rate_limit", "person"};
 
 const tk_transition tk_task_transitions[] = {
-    {TK_TASK_PENDING, TK_TASK_IN_PROGRESS, "its first step starts"},
+    {TK_TASK_PENDING, TK_TASK_IN_PROGRESS, "its first step starts, or begins to wait"},
     {TK_TASK_PENDING, TK_TASK_COMPLETE, "every step was skipped or resolved before one started"},
     {TK_TASK_PENDING, TK_TASK_ERROR, "nothing can move any more before one started"},
     {TK_TASK_PENDING, TK_TASK_CANCELLED, "cancel"},

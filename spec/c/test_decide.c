@@ -189,7 +189,8 @@ TEST(joins_of_any_a_number_and_all_done) {
 
 TEST(a_sleep_waits_and_no_worker_is_needed) {
   run_case("a!sleep10 b<a",
-           "submit => a=waiting a.wait=timer log=task.created,step.waiting\ntick 9 => a=waiting\ntick 1 => a=complete b=ready");
+           "submit => a=waiting a.wait=timer log=task.created,task.started,step.waiting\ntick 9 => a=waiting\n"
+           "tick 1 => a=complete b=ready");
   run_case("a!sleepasked", "submit\nclaim a\nanswer a until=5 => a=waiting\ntick 5 => task=complete");
   run_case("a!sleep10", "submit\ncancel => a=cancelled\ntick 10 => a=cancelled");
   run_case("a!sleep10", "submit\nresolve a => task=complete\ntick 10 => a=resolved_manually");
@@ -239,7 +240,7 @@ TEST(a_step_that_is_skipped_after_its_error_was_told_is_counted_once) {
 
 TEST(an_approval_waits_for_people_and_is_decided_once) {
   run_case("a!appr b<a",
-           "submit => a=ready\nclaim a\npeople a ann,bob,eve 2 => a=waiting a.wait=approval log=step.waiting\n"
+           "submit => a=ready\nclaim a\npeople a ann,bob,eve 2 => a=waiting a.wait=approval log=task.started,step.waiting\n"
            "vote ann a approve => a=waiting log=step.approval_decided\nvote ann a approve => refused\nvote zoe a approve => refused\n"
            "vote bob a approve => a=complete b=ready log=step.approval_decided,step.completed\nvote eve a reject => refused\n"
            "vote eve b approve => refused\nclaim b\ndone b => task=complete");
