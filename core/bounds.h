@@ -9,6 +9,8 @@
 #define TK_LIMIT_STEPS 10000                  /* a handler */
 #define TK_LIMIT_MAP 100000                   /* elements of one map */
 #define TK_LIMIT_MAP_BYTES (16 * 1024 * 1024) /* of a map's list as JSON: one commit writes it */
+#define TK_LIMIT_VISITS 10000                 /* of a machine's states beyond the first of each: what goes round for ever ends */
+#define TK_LIMIT_STATES 256                   /* steps that a machine becomes: one event may skip them all */
 #define TK_LIMIT_INSTANCES 16000000           /* of all maps of a task: with its steps, 24 bits (tk_running_key) */
 #define TK_LIMIT_ANNOTATIONS 64               /* a task */
 #define TK_LIMIT_SUBMIT_MANY 10000            /* entries of one submit_many */

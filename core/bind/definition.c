@@ -110,7 +110,7 @@ static void read_cases(lua_State *L, int t, tk_arena *arena, tk_graph_step *step
 }
 
 static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step) {
-  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", "child", NULL};
+  static const char *const kinds[] = {"run", "sleep", "signal", "switch", "approval", "child", "pass", NULL};
   static const char *const joins[] = {"all", "count", "all_done", NULL};
   static const char *const on_child_error[] = {"fail", "ignore", "retry", NULL};
   static const uint32_t child_flags[] = {0, TK_GRAPH_CHILD_IGNORES, TK_GRAPH_CHILD_RETRIES};
@@ -127,6 +127,10 @@ static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   else step->sleep_us = -1;
   lua_pop(L, 1);
   read_cases(L, t, arena, step);
+  step->after = (uint32_t)tk_field_integer(L, t, "after", 0);
+  if (tk_field_bool(L, t, "final")) step->flags |= TK_GRAPH_FINAL;
+  if (tk_field_bool(L, t, "final_error")) step->flags |= TK_GRAPH_FINAL_ERROR;
+  if (tk_field_bool(L, t, "history")) step->flags |= TK_GRAPH_HISTORY;
   if (!tk_field_bool(L, t, "map")) return;
   step->flags |= TK_GRAPH_MAP;
   step->map_parallel = (uint32_t)tk_field_integer(L, t, "map_parallel", 0);
@@ -181,6 +185,7 @@ static void read_graph(lua_State *L, int t, tk_arena *arena, tk_graph *graph) {
   graph->priority = (int32_t)tk_field_integer(L, t, "priority", 0);
   graph->max_parallel = (uint32_t)tk_field_integer(L, t, "max_parallel", 0);
   graph->timeout_us = tk_field_us(L, t, "timeout");
+  graph->initial = (uint32_t)tk_field_integer(L, t, "initial", 0);
   lua_getfield(L, t, "steps");
   luaL_checktype(L, -1, LUA_TTABLE);
   lua_Integer count = luaL_len(L, -1);

@@ -33,6 +33,12 @@ const tk_step *tk_reading_step(tk_task *task, uint32_t index, tk_err *err) {
   return NULL;
 }
 
+const tk_step *tk_reading_newest(tk_task *task, uint32_t index, tk_err *err) {
+  const tk_step *step = tk_reading_step(task, index, err);
+  bool later = step && task->graph->initial && !step->role && step->done_visit;
+  return later ? tk_reading_step(task, step->done_visit, err) : step;
+}
+
 int tk_reading_put_payload(tk_reading *reading, tk_json_writer *w, uint64_t payload, tk_err *err) {
   tk_slice json = {0};
   if (payload) {

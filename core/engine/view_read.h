@@ -21,6 +21,8 @@ int tk_reading_task_no(tk_reading *reading, const tk_id *id, uint64_t *task_no, 
 const tk_step *tk_reading_step(tk_task *task, uint32_t index, tk_err *err);
 /* Puts the JSON of a payload; 0: null. */
 int tk_reading_put_payload(tk_reading *reading, tk_json_writer *w, uint64_t payload, tk_err *err);
+/* The step; of a machine's state, its newest visit that is complete, if there is one. NULL with err when a record is damaged. */
+const tk_step *tk_reading_newest(tk_task *task, uint32_t index, tk_err *err);
 bool tk_reading_has_results(const tk_step *step);
 /* The results of a step; of a map, the list of its elements' results; null where there are none. */
 int tk_reading_put_results(tk_reading *reading, tk_json_writer *w, tk_task *task, const tk_step *step, tk_err *err);

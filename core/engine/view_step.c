@@ -59,6 +59,7 @@ int tk_view_step_payload(tk_engine *engine, uint64_t task_no, uint32_t step_inde
     code = tk_err_set(err, TK_E_INVALID, "the task has %u steps, so none with number %u", tk_task_count(task), step_index + 1);
   if (!code) {
     const tk_step *step = tk_reading_step(task, step_index, err);
+    if (step && which == TK_VIEW_RESULTS) step = tk_reading_newest(task, step_index, err);
     code = step ? put_payload(&reading, task, step, which, present, out, err) : TK_E_CORRUPT;
   }
   tk_reading_close(&reading);

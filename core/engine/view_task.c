@@ -78,6 +78,7 @@ static int put_outcomes(tk_reading *reading, tk_json_writer *w, tk_task *task, b
   tk_json_object(w);
   for (uint32_t i = 0; i < graph->step_count; i++) {
     const tk_step *step = tk_reading_step(task, i, err);
+    if (step && graph->initial && step->visits) step = errors ? tk_reading_step(task, step->visit, err) : tk_reading_newest(task, i, err);
     if (!step) return TK_E_CORRUPT;
     bool failed = step->status == TK_STEP_ERROR || (step->fan && has_current_error(step));
     if (errors ? !failed : !tk_reading_has_results(step)) continue;
@@ -193,6 +194,12 @@ static int put_steps(tk_reading *reading, tk_json_writer *w, tk_task *task, int 
     if (!step) return TK_E_CORRUPT;
     int code = put_step(reading, w, task, i, i, step, err);
     if (!code && instances != TK_INSTANCES_NONE) code = put_instances(reading, w, task, i, instances, err);
+    if (code) return code;
+  }
+  for (uint32_t i = task->graph->step_count; task->graph->initial && instances != TK_INSTANCES_NONE && i < tk_task_count(task); i++) {
+    const tk_step *step = tk_reading_step(task, i, err);
+    if (!step) return TK_E_CORRUPT;
+    int code = put_step(reading, w, task, i, step->template_, step, err);
     if (code) return code;
   }
   tk_json_array_end(w);

@@ -59,7 +59,7 @@ static void log_open(tk_decide *d, tk_task *task, uint32_t index, const tk_appro
 void tk_part_open_approval(tk_decide *d, tk_task *task, uint32_t index, tk_slice plan) {
   const tk_graph_step *g = tk_task_template(task, index);
   tk_approval *a = TK_ARENA_NEW(d->changes->arena, tk_approval);
-  tk_task_step(task, index)->flags &= (uint8_t)~TK_STEP_F_ASKED;   /* what is shown and who is asked is asked anew on a retry */
+  tk_task_step(task, index)->flags &= (uint16_t)~TK_STEP_F_ASKED;   /* what is shown and who is asked is asked anew on a retry */
   a->task_no = task->no;
   a->step = index;
   if (!tk_approval_open(plan, d->now_us, d->changes->arena, a)) {
@@ -112,7 +112,7 @@ static void end_complete(tk_decide *d, tk_task *task, uint32_t index, const tk_a
   put_outcome(&w, a, tk_decision_name(decision), timed_out);
   tk_part_unhook(d, task, index);
   tk_part_complete(d, task, index, tk_changes_payload(d->changes, keep_text(d, &text)), 0, nothing);
-  tk_part_release_done(d, task, index, 0);
+  tk_part_release_done(d, task, index, tk_machine_case(task, index, tk_slice_str(tk_decision_name(decision))));
 }
 
 /* Many votes with long forms could make an error larger than errors may be: then it does without them, the log has them. */

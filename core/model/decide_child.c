@@ -195,7 +195,8 @@ void tk_decide_child_ended(tk_decide *d, tk_task *task, const tk_event *event) {
     return;
   }
   tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, event->data), step->attempts, nothing);
-  tk_part_release_done(d, task, event->step, 0);
+  tk_part_release_done(d, task, event->step,
+                       tk_machine_case(task, event->step, tk_slice_str(tk_task_status_name((uint8_t)event->cursor))));
   tk_part_settle(d, task, 0);
 }
 

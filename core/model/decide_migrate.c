@@ -153,6 +153,7 @@ static int admit(const move *v) {
                   (int)v->m->from.size, v->m->from.data);
   if (!tk_part_running(task) && task->status != TK_TASK_ERROR) return refuse(v, TK_NO_STEP, "it is %s", tk_task_status_name(task->status));
   if (task->compensating) return refuse(v, TK_NO_STEP, "its steps %s compensated", tk_part_undoes(task) ? "are being" : "were");
+  if (v->from->initial || v->to->initial) return refuse(v, TK_NO_STEP, "it is a machine");
   if (task->migrations.size > TK_LIMIT_MIGRATIONS_BYTES) return refuse(v, TK_NO_STEP, "it was migrated too often");
   for (uint32_t i = 0; i < v->from->step_count; i++) {
     int code = admit_step(v, i);

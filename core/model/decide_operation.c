@@ -76,10 +76,18 @@ static int resume_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
 
 static void fresh_attempts(tk_decide *d, tk_task *task, uint32_t index) {
   tk_step *step = tk_task_step(task, index);
+  if (task->graph->initial && !step->role && !step->visits) {   /* a state that was never visited waits as before */
+    tk_part_set_step(d, task, index, TK_STEP_PENDING);
+    tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, 0, 0, tk_slice_str("{\"fresh\":true}"));
+    return;
+  }
   step->failures = step->losses = 0;
   step->delay_us = 0;
   tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, step->attempts, 0, tk_slice_str("{\"delay\":0,\"fresh\":true}"));
-  if (step->status == TK_STEP_CANCELLED) {
+  if (task->graph->initial) {
+    if (step->status == TK_STEP_CANCELLED) tk_part_set_step(d, task, index, TK_STEP_PENDING);
+    tk_machine_begin(d, task, index);
+  } else if (step->status == TK_STEP_CANCELLED) {
     tk_part_set_step(d, task, index, TK_STEP_PENDING);
     tk_part_rejoin(d, task, index);
   } else if (tk_part_begin(d, task, index)) {
@@ -88,10 +96,10 @@ static void fresh_attempts(tk_decide *d, tk_task *task, uint32_t index) {
 }
 
 static void retry_from(tk_decide *d, tk_task *task, uint32_t from) {
-  uint32_t at = from, count = task->graph->step_count;
+  uint32_t at = from, count = task->graph->initial ? tk_task_count(task) : task->graph->step_count;
   for (; at < count && at < from + TK_SWEEP_STEPS; at++) {
     const tk_step *step = tk_task_step(task, at);
-    bool continued = step->status == TK_STEP_ERROR && (task->graph->steps[at].flags & TK_GRAPH_CONTINUE);
+    bool continued = step->status == TK_STEP_ERROR && (tk_task_template(task, at)->flags & TK_GRAPH_CONTINUE);
     if ((step->status == TK_STEP_ERROR && !continued) || step->status == TK_STEP_CANCELLED) fresh_attempts(d, task, at);
   }
   if (at < count) tk_part_sweep(d, task, TK_SWEEP_RETRY, TK_NO_STEP, at, d->audit);
@@ -152,6 +160,9 @@ static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_e
   bool movable = tk_part_running(task) || task->status == TK_TASK_ERROR;
   if (!tk_step_may(step->status, TK_STEP_RESOLVED) || !movable)
     return refuse_step(err, task, event->step, "resolve", TK_STEP_RESOLVED);
+  uint32_t branch = UINT32_MAX;
+  int code = task->graph->initial ? tk_machine_resolve(task, event->step, event->data, &branch, err) : TK_OK;
+  if (code) return code;
   reopen(d, task);
   tk_part_unhook(d, task, event->step);
   tk_part_cancel_child(d, task, event->step);
@@ -159,10 +170,16 @@ static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_e
   step->results = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
   step->error = 0;
   tk_part_log(d, task, TK_LOG_STEP_RESOLVED, event->step, 0, 0, event->audit);
-  tk_part_release_done(d, task, event->step, UINT32_MAX);
+  tk_part_release_done(d, task, event->step, branch);
   tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
+}
+
+/* The newest visit of a state; any other step itself. */
+static uint32_t newest(tk_task *task, uint32_t index) {
+  const tk_step *step = tk_task_step(task, index);
+  return task->graph->initial && step->visits ? step->visit : index;
 }
 
 /* To the step that waits for it, or kept for one that will. */
@@ -180,12 +197,14 @@ static int signal_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
   uint32_t at = 0;
   for (; graph->signals && at < graph->step_count; at++)
     if (graph->steps[at].kind == TK_KIND_SIGNAL && tk_slice_eq(graph->steps[at].signal, event->name) &&
-        tk_task_step(task, at)->status == TK_STEP_WAITING)
+        tk_task_step(task, newest(task, at))->status == TK_STEP_WAITING)
       break;
+  bool kept = !graph->signals || at == graph->step_count;
+  if (!kept) at = newest(task, at);
   uint64_t payload = tk_changes_payload(d->changes, event->data.size ? event->data : tk_slice_str("null"));
   tk_part_log(d, task, TK_LOG_TASK_SIGNALLED, TK_NO_STEP, 0, 0,
               tk_part_text(d, "{\"name\":\"%.*s\"}", (int)event->name.size, event->name.data));
-  if (!graph->signals || at == graph->step_count) {
+  if (kept) {
     tk_part_keep_signal(d, task, event->name, payload);
     return TK_OK;
   }
@@ -254,7 +273,7 @@ static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
     tk_part_approval_due(d, task, event->step);
   } else if (event->timer_kind == TK_TIMER_SLEEP || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
     tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0, nothing);
-    tk_part_release_done(d, task, event->step, 0);
+    tk_part_release_done(d, task, event->step, late ? tk_machine_case(task, event->step, tk_slice_str("timeout")) : 0);
   } else if (late) {
     tk_step *step = tk_task_step(task, event->step);
     step->due_us = 0;

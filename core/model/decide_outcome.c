@@ -61,7 +61,7 @@ static void step_done(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, event->data), event->attempt,
                    event->failure.size ? event->audit : nothing);
   drop_progress(d, tk_task_step(task, event->step));
-  tk_part_release_done(d, task, event->step, 0);
+  tk_part_release_done(d, task, event->step, event->branch);
 }
 
 static void step_failed(tk_decide *d, tk_task *task, const tk_event *event) {
@@ -224,7 +224,7 @@ int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *
     default: TK_ASSERT(!"an outcome");
   }
   tk_part_release_held(d, task);
-  if (step->role) step = tk_task_step(task, step->template_);   /* a map's error is the task's, not an element's */
+  if (step->role == TK_ROLE_ELEMENT) step = tk_task_step(task, step->template_);   /* a map's error is the task's, not an element's */
   tk_part_settle(d, task, step->error);
   return TK_OK;
 }

@@ -34,6 +34,7 @@ void tk_part_instance(tk_decide *d, tk_task *task, uint32_t index, uint8_t role,
   step->template_ = (uint16_t)template_;
   step->ordinal = ordinal;
   d->changes->steps_delta[TK_STEP_PENDING]++;
+  task->open += role == TK_ROLE_VISIT;
   tk_part_touch(d, task, index);
 }
 
@@ -45,7 +46,7 @@ uint32_t tk_part_beyond_absent(tk_task *task, uint32_t index) {
 
 static bool counts_as_failed(const tk_task *task, uint32_t index, uint8_t status) {
   if (status == TK_STEP_CANCELLED) return true;
-  return status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE);
+  return status == TK_STEP_ERROR && (tk_task_is_instance(task, index) || !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
 }
 
 void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t status) {
@@ -58,7 +59,7 @@ void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t statu
     task->running += status == TK_STEP_IN_PROGRESS;
     task->running -= from == TK_STEP_IN_PROGRESS;
   }
-  if (tk_task_is_instance(task, index)) {
+  if (tk_task_is_instance(task, index) && step->role != TK_ROLE_VISIT) {
     if (step->role == TK_ROLE_ELEMENT) tk_fan_count(d, task, index, from, status);
   } else {
     task->open += tk_step_final(from) && !tk_step_final(status);

@@ -160,6 +160,16 @@ tk_slice tk_part_keep_keys(tk_decide *d, tk_task *task, uint32_t index, tk_slice
 void tk_part_try_again(tk_decide *d, tk_task *task, uint32_t index);
 void tk_decide_wake(tk_decide *d, tk_task *task, const tk_event *event);
 void tk_part_correct_cost(tk_decide *d, tk_task *task, const tk_event *event);
+/* Machines (decide_machine.c). Begins with the initial state. */
+void tk_machine_start(tk_decide *d, tk_task *task);
+/* A visit begins, for the first time or again. */
+void tk_machine_begin(tk_decide *d, tk_task *task, uint32_t visit);
+/* A visit is at its end: where that leads. `branch` of a state that runs: index of the next state; of others: its case. */
+void tk_machine_left(tk_decide *d, tk_task *task, uint32_t visit, uint8_t end, uint32_t branch);
+/* The case of a state, or of a machine that runs the next state, that an outcome leads to; UINT32_MAX: there is none. */
+uint32_t tk_machine_case(tk_task *task, uint32_t visit, tk_slice outcome);
+/* Where a visit that a person settles with these results leads: as `branch` of tk_machine_left. */
+int tk_machine_resolve(tk_task *task, uint32_t visit, tk_slice results, uint32_t *branch, tk_err *err);
 
 /* By kind of event: workers' outcomes, clients' operations. */
 int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *fenced, tk_err *err);

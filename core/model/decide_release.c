@@ -199,6 +199,10 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
  * error are told again what became of it, those that were released by an error that continues are not. */
 static void tell(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, uint32_t branch) {
   tk_step *step = tk_task_step(task, index);
+  if (task->graph->initial) {
+    tk_machine_left(d, task, index, end, branch);
+    return;
+  }
   if (tk_task_is_instance(task, index)) {
     if (step->role == TK_ROLE_COMPENSATION) tk_part_compensation_ended(d, task, index, end == TK_DEP_FAILED);
     else tk_fan_element_ended(d, task, index, end == TK_DEP_FAILED);
@@ -247,6 +251,10 @@ void tk_part_start_roots(tk_decide *d, tk_task *task, uint32_t from) {
   release_work work = {.budget = TK_SWEEP_STEPS};
   const tk_graph *graph = task->graph;
   uint32_t at = from;
+  if (graph->initial) {
+    tk_machine_start(d, task);
+    return;
+  }
   for (; at < graph->step_count && at < from + TK_SWEEP_STEPS; at++) {
     if (graph->steps[at].dep_count) continue;
     tk_step *step = tk_task_step(task, at);

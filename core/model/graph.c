@@ -82,6 +82,19 @@ static int refuse_cycles(const tk_graph *g, tk_err *err) {
   return code;
 }
 
+static int check_machine(const tk_graph *from, tk_err *err) {
+  if (from->initial > from->step_count) return tk_err_set(err, TK_E_INVALID, "a machine begins with one of its states");
+  for (uint32_t i = 0; i < from->step_count; i++) {
+    const tk_graph_step *s = &from->steps[i];
+    bool goes_on = s->case_count || (s->flags & (TK_GRAPH_FINAL | TK_GRAPH_FINAL_ERROR)) || s->kind == TK_KIND_RUN;
+    if (s->dep_count || s->limit_count || (s->flags & TK_GRAPH_MAP) || s->after > from->step_count || !goes_on || s->kind == TK_KIND_SWITCH)
+      return tk_err_set(err, TK_E_INVALID, "step %u: no state of a machine is like this", i);
+    if (s->after && from->steps[s->after - 1].kind != TK_KIND_SLEEP)
+      return tk_err_set(err, TK_E_INVALID, "step %u: what ends it is no sleep", i);
+  }
+  return TK_OK;
+}
+
 static int check_shape(const tk_graph *from, tk_err *err) {
   if (from->step_count < 1 || from->step_count > TK_LIMIT_STEPS)
     return tk_err_set(err, TK_E_INVALID, "a handler has 1 to %d steps, not %u", TK_LIMIT_STEPS, from->step_count);
@@ -104,7 +117,10 @@ static int check_shape(const tk_graph *from, tk_err *err) {
         if (s->cases[c].steps[k] >= from->step_count) return tk_err_set(err, TK_E_INVALID, "step %u: a case names no step", i);
     if (s->limit_count > TK_LIMIT_STEP_LIMITS || (s->limit_count && s->kind != TK_KIND_RUN))
       return tk_err_set(err, TK_E_INVALID, "step %u: a step that runs has at most %d limits", i, TK_LIMIT_STEP_LIMITS);
+    if (!from->initial && (s->kind == TK_KIND_PASS || s->after))
+      return tk_err_set(err, TK_E_INVALID, "step %u: only a machine has such", i);
   }
+  if (from->initial) return check_machine(from, err);
   return TK_OK;
 }
 
@@ -221,6 +237,9 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     block->by_name[i] = i;
   }
   derive_outs(g, edge);
+  for (uint32_t i = 0; i < n; i++) g->steps[i].after_of = 0;
+  for (uint32_t i = 0; i < n; i++)
+    if (g->steps[i].after) g->steps[g->steps[i].after - 1].after_of = i + 1;
   qsort_r(block->by_name, n, sizeof *block->by_name, compare_names, g->steps);
   if ((code = refuse_cycles(g, err))) {
     tk_graph_free(g);
@@ -303,6 +322,7 @@ void tk_graph_encode(const tk_graph *g, tk_buf *out) {
   tk_buf_svarint(out, g->priority);
   tk_buf_varint(out, g->max_parallel);
   tk_buf_svarint(out, g->timeout_us);
+  tk_buf_varint(out, g->initial);
   tk_buf_varint(out, g->step_count);
   for (uint32_t i = 0; i < g->step_count; i++) {
     const tk_graph_step *s = &g->steps[i];
@@ -318,6 +338,7 @@ void tk_graph_encode(const tk_graph *g, tk_buf *out) {
     encode_map(s, out);
     if (s->kind == TK_KIND_CHILD) tk_buf_bytes(out, s->child);
     encode_limits(s, out);
+    if (g->initial) tk_buf_varint(out, s->after);
   }
 }
 
@@ -386,7 +407,7 @@ static void decode_limits(tk_reader *r, tk_graph_step *s, tk_arena *arena) {
   s->limit_count = (uint32_t)count;
 }
 
-static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t version) {
+static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t version, bool machine) {
   s->name = tk_read_bytes(r);
   uint64_t deps = tk_read_varint(r);
   if (deps > tk_reader_left(r)) {
@@ -410,6 +431,7 @@ static void decode_step(tk_reader *r, tk_graph_step *s, tk_arena *arena, uint8_t
   }
   if (s->kind == TK_KIND_CHILD) s->child = tk_read_bytes(r);
   if (version >= 3) decode_limits(r, s, arena);
+  if (machine) s->after = (uint32_t)tk_read_varint(r);
 }
 
 int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {
@@ -424,6 +446,7 @@ int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {
   g.priority = (int32_t)tk_read_svarint(&r);
   g.max_parallel = (uint32_t)tk_read_varint(&r);
   g.timeout_us = tk_read_svarint(&r);
+  if (version >= 3) g.initial = (uint32_t)tk_read_varint(&r);
   uint64_t n = tk_read_varint(&r);
   int code = TK_OK;
   if (r.bad || version < 1 || version > GRAPH_VERSION || n < 1 || n > TK_LIMIT_STEPS) {
@@ -432,7 +455,7 @@ int tk_graph_decode(tk_slice bytes, tk_graph **out, tk_err *err) {
   }
   g.step_count = (uint32_t)n;
   g.steps = TK_ARENA_ARRAY(&arena, tk_graph_step, n);
-  for (uint64_t i = 0; i < n && !r.bad; i++) decode_step(&r, &g.steps[i], &arena, version);
+  for (uint64_t i = 0; i < n && !r.bad; i++) decode_step(&r, &g.steps[i], &arena, version, g.initial > 0);
   if (r.bad || tk_reader_left(&r)) {
     code = tk_err_set(err, TK_E_CORRUPT, "a stored definition does not decode");
     goto out;

@@ -39,7 +39,11 @@ enum { /* tk_graph_step.flags; stored */
        TK_GRAPH_CHILD_IGNORES = 256,    /* on_child_error: the step is complete whatever its child's end */
        TK_GRAPH_CHILD_RETRIES = 512,    /* on_child_error: the child is retried by the step's policy */
        TK_GRAPH_COMPENSATES = 1024,     /* has code that undoes it when the task fails or is cancelled */
-       TK_GRAPH_COMPENSATE_STARTED = 2048   /* that also when its last attempt did not complete it */
+       TK_GRAPH_COMPENSATE_STARTED = 2048,  /* that also when its last attempt did not complete it */
+       TK_GRAPH_FINAL = 4096,           /* of TK_KIND_PASS: the machine ends there ... */
+       TK_GRAPH_FINAL_ERROR = 8192,     /* ... in error */
+       TK_GRAPH_HISTORY = 16384         /* of TK_KIND_PASS: goes to that of its first case's steps that was left last, else to
+                                           the second's */
 };
 
 enum {                       /* tk_graph_step.kind; stored */
@@ -49,6 +53,7 @@ enum {                       /* tk_graph_step.kind; stored */
   TK_KIND_SWITCH,            /* its ask names the branch to take */
   TK_KIND_APPROVAL,          /* waits for people; its ask names them */
   TK_KIND_CHILD,             /* waits for a task of its own; its ask gives that task's definition and context */
+  TK_KIND_PASS,              /* of a machine: complete at once; goes on to all steps of its first case */
   TK_KIND_COUNT
 };
 
@@ -58,7 +63,7 @@ enum {                       /* tk_graph_step.join; stored */
   TK_JOIN_ALL_DONE           /* every one at its end, in error too */
 };
 
-/* A branch of a switch: the steps that run when it is named. */
+/* A branch of a switch: the steps that run when it is named; of a state: an outcome and where it leads. */
 typedef struct tk_graph_case {
   tk_slice name;
   const uint32_t *steps;     /* indexes, ascending; dependents of the switch */
@@ -89,6 +94,8 @@ typedef struct tk_graph_step {
   const tk_graph_case *cases;       /* of TK_KIND_SWITCH */
   uint32_t case_count;
   uint32_t map_parallel;            /* of TK_GRAPH_MAP: elements in progress at once; 0: no limit */
+  uint32_t after;                   /* of a state: 1 + index of the sleep that ends it; 0: none */
+  uint32_t after_of;                /* derived: 1 + index of the state that this sleep ends; 0: none */
   double map_failures;              /* of TK_GRAPH_MAP: how many may fail; below 1 a fraction of them */
   const tk_graph_limit *limits;     /* of TK_KIND_RUN */
   uint32_t limit_count;             /* 0 .. TK_LIMIT_STEP_LIMITS */
@@ -110,6 +117,7 @@ typedef struct tk_graph {
   int32_t priority;
   uint32_t max_parallel;            /* steps of one task in progress at once; 0: no limit */
   int64_t timeout_us;               /* of the whole task, from its start; 0: none */
+  uint32_t initial;                 /* of a machine, whose steps are states: 1 + index of the first; 0: no machine */
   uint32_t step_count;              /* 1 .. TK_LIMIT_STEPS */
   bool signals;                     /* derived: some step waits for a signal */
   bool compensates;                 /* derived: some step is undone when the task fails or is cancelled */

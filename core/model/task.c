@@ -89,5 +89,10 @@ int64_t tk_task_find(tk_task *task, tk_slice name) {
   if (!split_name(name, &base, &ordinal)) return tk_graph_find(task->graph, name);
   int64_t map = tk_graph_find(task->graph, base);
   const tk_fan *fan = map < 0 ? NULL : tk_task_step(task, (uint32_t)map)->fan;
-  return fan && ordinal <= fan->count ? (int64_t)fan->first + ordinal - 1 : -1;
+  if (fan) return ordinal <= fan->count ? (int64_t)fan->first + ordinal - 1 : -1;
+  for (uint32_t i = task->graph->step_count; map >= 0 && task->graph->initial && i < tk_task_count(task); i++) {
+    const tk_step *step = tk_task_step(task, i);
+    if (step->role == TK_ROLE_VISIT && step->template_ == map && step->ordinal == ordinal) return i;
+  }
+  return -1;
 }

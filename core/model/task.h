@@ -17,6 +17,7 @@ typedef enum tk_role {           /* what an instance is; stored: never renumber 
   TK_ROLE_STEP = 0,              /* none: a step of the graph, or an instance that was never touched */
   TK_ROLE_ELEMENT,               /* of a map */
   TK_ROLE_COMPENSATION,          /* undoes the step whose code it runs */
+  TK_ROLE_VISIT,                 /* of a state, from the second on (the first is the graph's step); counts in `open` and `failed` */
   TK_ROLE_COUNT
 } tk_role;
 
@@ -62,9 +63,12 @@ typedef struct tk_step {
   };
   uint32_t attempts;             /* starts so far: the fence */
   uint32_t failures, losses;     /* since the last fresh set of attempts */
-  uint32_t met;                  /* dependencies done so far (0 costs nothing) */
-  uint32_t unmet;                /* dependencies skipped, because their branch was not taken */
-  uint32_t failed_deps;          /* dependencies at their end in error or cancelled; told only where a dependent joins all_done */
+  union { uint32_t met;          /* dependencies done so far (0 costs nothing) */
+          uint32_t visits; };    /* of a state: so far */
+  union { uint32_t unmet;        /* dependencies skipped, because their branch was not taken */
+          uint32_t done_visit; };/* of a state: index of the newest visit that is complete */
+  union { uint32_t visit;        /* of a state: index of the newest visit */
+          uint32_t failed_deps; };/* dependencies at their end in error or cancelled; told only where a dependent joins all_done */
   uint32_t owner;                /* process number of the claim; 0: none */
   uint64_t results, error, inputs, progress;   /* payload numbers; 0: none */
   uint64_t child;                /* task number of its newest child; 0: none */

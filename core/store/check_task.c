@@ -82,14 +82,14 @@ static void count_step(task_check *t, uint32_t index, const tk_step *step) {
   t->active += tk_step_active(step->status);
   t->running += (step->status == TK_STEP_IN_PROGRESS && !tk_task_is_map(task, index)) || asking;
   t->held += !!(step->flags & TK_STEP_F_HELD);
-  if (tk_task_is_instance(task, index)) {
+  if (tk_task_is_instance(task, index) && step->role != TK_ROLE_VISIT) {
     if (step->role == TK_ROLE_COMPENSATION) check_compensation(t, index, step);
     else check_element(t, index, step);
     return;
   }
   t->open += !tk_step_final(step->status);
   t->failed += step->status == TK_STEP_CANCELLED ||
-               (step->status == TK_STEP_ERROR && !(task->graph->steps[index].flags & TK_GRAPH_CONTINUE));
+               (step->status == TK_STEP_ERROR && !(task->graph->steps[step->role ? step->template_ : index].flags & TK_GRAPH_CONTINUE));
 }
 
 static bool read_header(task_check *t, uint64_t task_no, tk_task *out) {

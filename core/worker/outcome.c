@@ -188,6 +188,8 @@ void tk_outcome_post(tk_fiber *fiber, lua_State *co, int at) {
     event->failure = text_at(co, decided ? at + 1 : at + 2, arena);
     event->audit = text_at(co, decided ? at + 2 : at + 3, arena);
   }
+  /* A state of a machine tells where to go on, 1-based. */
+  if (type == TK_EV_STEP_DONE && lua_type(co, at + 2) == LUA_TNUMBER) event->branch = (uint32_t)lua_tointeger(co, at + 2) - 1;
   if (type == TK_EV_ASK_DONE && *word == 'c') event->cursor = (uint32_t)lua_tointeger(co, at + 2);   /* the definition of a child */
   else if (type == TK_EV_ASK_DONE) (*word == 'l' ? read_list : read_answer)(co, at + 2, arena, event);
   if (type == TK_EV_STEP_FAILED) {

@@ -9,6 +9,7 @@ local failures = require "tasker.failures"
 local graph = require "tasker.graph"
 local identity = require "tasker.identity"
 local limits = require "tasker.limits"
+local machine = require "tasker.machine"
 local retry = require "tasker.retry"
 local schedule_spec = require "tasker.schedule_spec"
 local schema = require "tasker.schema"
@@ -16,6 +17,7 @@ local secrets = require "tasker.secrets"
 local semver = require "tasker.semver"
 local step_handlers = require "tasker.step_handlers"
 local step_kinds = require "tasker.step_kinds"
+local step_view = require "tasker.step_view"
 local suggest = require "tasker.suggest"
 
 local handler = {}
@@ -57,7 +59,6 @@ local function set_of(names)
 end
 
 -- Fields of later versions of the interface.
-local LATER_HANDLER_FIELDS = set_of "states initial"
 local LATER_STEP_FIELDS = set_of "notify"
 
 -- ---- Refusing ----
@@ -351,7 +352,7 @@ local function check_names(given)
   if type(given.name) == "string" then
     where = ("handler %s/%s@%s:"):format(given.namespace or "default", given.name, given.version or "0.1.0")
   end
-  check_fields(given, HANDLER_FIELDS, LATER_HANDLER_FIELDS, where)
+  check_fields(given, HANDLER_FIELDS, {}, where)
   if given.name == nil then
     refuse_field(where, "name", "is missing")
   end
@@ -361,7 +362,7 @@ local function check_names(given)
   return where
 end
 
-local function build(given)
+local function build(given, made)
   local where = check_names(given)
   check_value(given, "max_parallel", not_count, where)
   check_value(given, "priority", check.not_priority, where)
@@ -392,6 +393,10 @@ local function build(given)
   if given.schedule then
     read_schedule(given.schedule, self, where)
   end
+  self.machine = made
+  for _, step in ipairs(made and self.steps or {}) do
+    machine.apply(step, made, step_view.go_to)
+  end
   self.json = handler.describe(self)
   return setmetatable(self, Handler)
 end
@@ -417,6 +422,7 @@ local function describe_step(step)
     child = step.child, on_child_error = step.on_child_error, context = step.context_text and json_value(step.context_text) or nil,
     cases = step.cases and cases_of(step) or nil, default = step.default, sleep = step.sleep, signal = step.signal,
     approval = approval.describe(step), compensate = step.compensate and (step.compensate_started and "started" or "complete") or nil,
+    state = machine.outline(step),
     join = step.join ~= "all" and (step.join_count or step.join) or nil,
     map = step.map and true or nil, max_parallel = step.max_parallel,
     max_failures = step.max_failures ~= 0 and step.max_failures or nil,
@@ -441,13 +447,14 @@ end
 
 --- Checks a definition and makes a handler of it.
 -- @tab definition as INTERFACE section 2 says
+-- @tab[opt] made what machine.translate said of it besides, where it is a machine
 -- @return the handler: `namespace name version description steps …`, tostring `namespace/name@version`; or nil
 -- @treturn string|nil what is wrong, naming handler, step and field
-function handler.new(definition)
+function handler.new(definition, made)
   if type(definition) ~= "table" then
     return nil, ("handler: the definition must be a table, not %s"):format(check.show(definition))
   end
-  local ok, result = pcall(build, definition)
+  local ok, result = pcall(build, definition, made)
   if ok then
     return result
   elseif getmetatable(result) == Refusal then
@@ -461,7 +468,7 @@ function handler.is_handler(value)
   return getmetatable(value) == Handler
 end
 
-local function core_step(step)
+local function core_step(step, index_of)
   local out = {
     name = step.name, deps = step.deps, queue = step.queue, timeout = step.timeout,
     heartbeat_timeout = step.heartbeat_timeout, skippable = step.skippable, retryable = step.retryable,
@@ -471,6 +478,9 @@ local function core_step(step)
   }
   out.compensates, out.compensate_started = step.compensate ~= nil, step.compensate_started
   step_kinds.describe(out, step)
+  if step.state then
+    machine.describe(out, step, index_of)
+  end
   return out
 end
 
@@ -482,10 +492,11 @@ end
 function handler.definition(self, source)
   local steps = {}
   for i, step in ipairs(self.steps) do
-    steps[i] = core_step(step)
+    steps[i] = core_step(step, self.index_of)
   end
   return core.definition {
     namespace = self.namespace, name = self.name, version = self.version, queue = self.queue, priority = self.priority,
+    initial = self.machine and self.index_of[self.machine.initial],
     max_parallel = self.max_parallel, timeout = self.timeout, json = self.json, source = source, steps = steps,
   }
 end

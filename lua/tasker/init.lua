@@ -9,6 +9,7 @@ local cron = require "tasker.cron"
 local errors = require "tasker.errors"
 local handler = require "tasker.handler"
 local limits = require "tasker.limits"
+local machine = require "tasker.machine"
 local registry = require "tasker.registry"
 local schema = require "tasker.schema"
 local secrets = require "tasker.secrets"
@@ -27,6 +28,22 @@ tasker.version = core.version
 -- @return the handler (tostring: `namespace/name@version`)
 function tasker.handler(definition)
   local made, why = handler.new(definition)
+  if not made then
+    error(why, 2)
+  end
+  registry.add(made)
+  return made
+end
+
+--- Defines a state machine as a handler; raises when it cannot work, naming the handler, the state and the field.
+-- @tab definition
+-- @return the handler (tostring: `namespace/name@version`)
+function tasker.machine(definition)
+  local translated, why = machine.translate(definition)
+  local made
+  if translated then
+    made, why = handler.new(translated, why)
+  end
   if not made then
     error(why, 2)
   end

@@ -340,7 +340,11 @@ function step.run(run)
     return answer(run, definition)
   end
   local plain = not (definition.is_guarded or rules["step.start"] or rules["step.complete"])
-  return (plain and call or guarded)(run, definition, step_view.step(run, definition))
+  if not definition.state then
+    return (plain and call or guarded)(run, definition, step_view.step(run, definition))
+  end
+  local word, text, extra, more = (plain and call or guarded)(run, definition, step_view.step(run, definition))
+  return word, text, word == "done" and run.next_state or extra, more
 end
 
 --- What comes of an attempt that was ended from outside.

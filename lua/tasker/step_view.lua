@@ -66,6 +66,14 @@ function step_view.name(run)
   return run.ordinal and ("%s[%d]"):format(name, run.ordinal) or name
 end
 
+--- Tells where a visit of a machine's state leads.
+-- @tab view `step` of the visit
+-- @string name of the next state's step
+function step_view.go_to(view, name)
+  local run = rawget(view, RUN)
+  run.next_state = run.plan.index_of[name]
+end
+
 -- ---- results and errors ----
 
 local function index_of_dependency(run, name, which)
@@ -75,7 +83,7 @@ local function index_of_dependency(run, name, which)
   if not index then
     error(("step '%s': task.%s has no %s: it is no step of %s%s"):format(own, which, check.show(name),
       tostring(plan.handler), suggest.hint(name, plan.index_of)), 3)
-  elseif not run.compensates and not graph.depends(plan, run.template, index) then
+  elseif not (run.compensates or plan.handler.machine) and not graph.depends(plan, run.template, index) then
     error(("step '%s': task.%s.%s cannot be read: '%s' does not depend on '%s' (depends_on names what it does)"):format(own,
       which, name, own, name), 3)
   end
@@ -99,7 +107,8 @@ local function reader(which, singular, finish)
   function Reader.__pairs(self)
     local run = self[RUN]
     local all = {}
-    for index in pairs(run.compensates and run.plan.steps or graph.ancestors(run.plan, run.template)) do
+    local all_steps = run.compensates or run.plan.handler.machine
+    for index in pairs(all_steps and run.plan.steps or graph.ancestors(run.plan, run.template)) do
       local name = run.plan.steps[index].name
       all[name] = self[name]
     end
@@ -290,7 +299,7 @@ function methods:cost(name, units)
   if wanted then
     error(("step:cost: the units must be %s, not %s"):format(wanted, check.show(units)), 2)
   end
-  for index, limit in ipairs(run.plan.steps[run.step].limits or {}) do
+  for index, limit in ipairs(run.plan.steps[run.template].limits or {}) do
     if limit.name == name then
       local costs = run.costs or {}
       run.costs = costs

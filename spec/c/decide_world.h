@@ -7,8 +7,11 @@
  *          completes case:NAME:step undo undostarted (has a compensation; it is a:compensate)
  *          appr (waits for people) rejects onno (a no completes it)
  *          map mapN (at most N of its elements at once) tolN (N of them may fail); elements of a map m are m[1], m[2] ...
+ *          machine: the steps are states, the first is where it begins; flags of states: go:OUTCOME:state after:state (the sleep
+ *          that limits it) pass final finalerror history needN (goes on when entered N times)
  * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x |
  *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
+ *          done x to=y (the next state) | resolve x as=OUTCOME |
  *          answer x [no] [case=N] [until=N] [list=N] | deny x | signal name | tick N | cancel [x] |
  *          people x ann,bob [N] [N:zoe,...]  (the answer of an approval: approvers, how many, escalations) |
  *          vote ann x approve|reject|changes|delegate [to] | pause | resume | retry [x] | resolve [x] |
@@ -48,14 +51,13 @@ static bool task_rows[64], step_rows[64];   /* which rows of the transition tabl
 /* ---- Building graphs from text ---- */
 
 typedef struct case_text { tk_graph_step *step; const char *name, *target; } case_text;
-static case_text cases_found[16];
+static case_text cases_found[32];
 static int case_count;
 
-/* case:NAME:step, resolved once all steps are known. */
+/* case:NAME:step of a switch, go:NAME:step of a state, to:step of its limit; resolved once all steps are known. */
 static void parse_case(world *w, tk_graph_step *step, const char *flag) {
   char *text = (char *)tk_arena_copy(&w->arena, tk_slice_of(flag, strlen(flag) + 1)).data, *save;
-  step->kind = TK_KIND_SWITCH;
-  step->flags |= TK_GRAPH_ASK;
+  if (*flag == 'c') step->kind = TK_KIND_SWITCH, step->flags |= TK_GRAPH_ASK;
   strtok_r(text, ":", &save);
   cases_found[case_count].step = step;
   cases_found[case_count].name = strtok_r(NULL, ":", &save);
@@ -63,7 +65,7 @@ static void parse_case(world *w, tk_graph_step *step, const char *flag) {
 }
 
 static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
-  if (strncmp(flag, "case:", 5) == 0) {
+  if (strncmp(flag, "case:", 5) == 0 || strncmp(flag, "go:", 3) == 0 || strncmp(flag, "after:", 6) == 0) {
     parse_case(w, step, flag);
     return;
   }
@@ -84,6 +86,11 @@ static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
   else if (strcmp(flag, "child") == 0) step->kind = TK_KIND_CHILD, step->child = step->name, step->flags |= TK_GRAPH_ASK;
   else if (strcmp(flag, "ignores") == 0) step->flags |= TK_GRAPH_CHILD_IGNORES;
   else if (strcmp(flag, "retries") == 0) step->flags |= TK_GRAPH_CHILD_RETRIES;
+  else if (strcmp(flag, "pass") == 0) step->kind = TK_KIND_PASS;
+  else if (strcmp(flag, "final") == 0) step->kind = TK_KIND_PASS, step->flags |= TK_GRAPH_FINAL;
+  else if (strcmp(flag, "finalerror") == 0) step->kind = TK_KIND_PASS, step->flags |= TK_GRAPH_FINAL_ERROR;
+  else if (strcmp(flag, "history") == 0) step->kind = TK_KIND_PASS, step->flags |= TK_GRAPH_HISTORY;
+  else if (strncmp(flag, "need", 4) == 0) step->join_count = (uint32_t)atoi(flag + 4);
   else if (strcmp(flag, "completes") == 0) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
   else if (strcmp(flag, "sleepasked") == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = -1, step->flags |= TK_GRAPH_ASK;
   else if (strncmp(flag, "sleep", 5) == 0) step->kind = TK_KIND_SLEEP, step->sleep_us = atoi(flag + 5) * 1000000LL;
@@ -127,14 +134,24 @@ static void build(world *w, const char *text) {
   g.steps = steps;
   for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
     if (strncmp(word, "max=", 4) == 0) g.max_parallel = (uint32_t)atoi(word + 4);
+    else if (strcmp(word, "machine") == 0) g.initial = 1;
     else if (strncmp(word, "timeout=", 8) == 0) g.timeout_us = atoi(word + 8) * 1000000LL;
     else parse_step(w, &g, steps, word);
   }
   for (int i = 0; i < case_count; i++) {
     tk_graph_step *step = cases_found[i].step;
+    if (!cases_found[i].target) {
+      step->after = 1 + index_of(steps, g.step_count, cases_found[i].name);
+      continue;
+    }
+    tk_graph_case *last = step->case_count ? (tk_graph_case *)&step->cases[step->case_count - 1] : NULL;
+    if (last && g.initial && tk_slice_eq(last->name, tk_slice_str(cases_found[i].name))) {   /* it leads to several at once */
+      ((uint32_t *)last->steps)[last->count++] = index_of(steps, g.step_count, cases_found[i].target);
+      continue;
+    }
     if (!step->cases) step->cases = TK_ARENA_ARRAY(&w->arena, tk_graph_case, 8);
     tk_graph_case *c = (tk_graph_case *)&step->cases[step->case_count++];
-    uint32_t *target = TK_ARENA_ARRAY(&w->arena, uint32_t, 1);
+    uint32_t *target = TK_ARENA_ARRAY(&w->arena, uint32_t, 8);
     *target = index_of(steps, g.step_count, cases_found[i].target);
     *c = (tk_graph_case){tk_slice_str(cases_found[i].name), target, 1};
   }
@@ -362,7 +379,7 @@ static void vote(world *w, char **words, int count) {
     if (strcmp(words[3], tk_decision_name(i)) == 0) vote.decision = i;
   vote.by = tk_arena_copy(&w->arena, tk_slice_str(words[1]));
   if (count > 4) vote.to = tk_arena_copy(&w->arena, tk_slice_str(words[4]));
-  apply(w, (tk_event){.type = TK_EV_VOTE, .task_no = 1, .step = index_of(w->graph->steps, w->graph->step_count, words[2]), .vote = &vote});
+  apply(w, (tk_event){.type = TK_EV_VOTE, .task_no = 1, .step = step_of(w, words[2]), .vote = &vote});
 }
 
 /* to GRAPH [old=new ...] */
@@ -407,6 +424,11 @@ static void stop(world *w, bool stopped) {
   w->task.stopped = stopped;
   tk_event resume = {.type = TK_EV_RESUME, .task_no = 1, .step = TK_NO_STEP, .audit = tk_slice_str("{\"cascade\":\"x\"}")};
   if (!stopped) apply(w, resume);
+}
+
+static tk_slice quoted(world *w, const char *text) {
+  char json[64];
+  return tk_arena_copy(&w->arena, tk_slice_of(json, (size_t)snprintf(json, sizeof json, "\"%s\"", text)));
 }
 
 static void run_event(world *w, char *text) {
@@ -460,6 +482,8 @@ static void run_event(world *w, char *text) {
   for (int i = 2; i < count; i++) {
     if (strcmp(words[i], "perm") == 0) event.retryable = false;
     else if (strcmp(words[i], "no") == 0) event.ask_skip = true;
+    else if (strncmp(words[i], "to=", 3) == 0) event.branch = step_of(w, words[i] + 3);
+    else if (strncmp(words[i], "as=", 3) == 0) event.data = quoted(w, words[i] + 3);
     else if (strncmp(words[i], "case=", 5) == 0) event.cursor = (uint32_t)atoi(words[i] + 5), event.name = tk_slice_str("\"c\"");
     else if (strncmp(words[i], "list=", 5) == 0) event.cursor = (uint32_t)atoi(words[i] + 5), event.name = tk_slice_str("[1]\n[2]");
     else if (strncmp(words[i], "until=", 6) == 0) event.due_us = w->now_us + atoi(words[i] + 6) * 1000000LL;
@@ -526,9 +550,9 @@ static bool counters_true(world *w) {
     held += !!(s->flags & TK_STEP_F_HELD);
     children += s->child != 0;
     if (s->fan && !map_true(w, s->fan)) return false;
-    if (tk_task_is_instance(&w->task, i)) continue;
+    if (tk_task_is_instance(&w->task, i) && s->role != TK_ROLE_VISIT) continue;
     open += !tk_step_final(s->status);
-    failed += s->status == TK_STEP_CANCELLED || (s->status == TK_STEP_ERROR && !(w->graph->steps[i].flags & TK_GRAPH_CONTINUE));
+    failed += s->status == TK_STEP_CANCELLED || (s->status == TK_STEP_ERROR && !(tk_task_template(&w->task, i)->flags & TK_GRAPH_CONTINUE));
   }
   return w->task.open == open && w->task.active == active && w->task.running == running && w->task.held == held &&
          w->task.failed == failed && w->task.children == children;

@@ -98,7 +98,6 @@ describe("a definition that cannot work is refused, naming handler, step and fie
       "'dependson'", "did you mean 'depends_on'" },
     { "a field of a later version", function() return with_step { notify = run } end, "'charge'", "'notify'",
       "this version has no such field" },
-    { "a later handler field", function() return with { states = {} } end, "'states'", "this version has no such field" },
     { "a decide that is no function", function() return with_step { retry = { decide = "skip" } } end, "'retry.decide'",
       "must be a function" },
     { "a hook that is no function", function() return with_step { on_failure = "log" } end, "'on_failure'", "function" },

@@ -95,13 +95,14 @@ static void fold_undone(fold *f, int t, const tk_log_event *e) {
 static void fold_step(fold *f, int t, const tk_log_event *e) {
   uint8_t *status = &f->step[t][e->step];
   f->cancelled_us[t][e->step] = e->kind == TK_LOG_STEP_CANCELLED ? e->at_us : 0;
-  bool element = tk_task_is_instance(f->tasks[t], e->step);
+  uint8_t role = tk_task_step(f->tasks[t], e->step)->role;
+  bool element = role == TK_ROLE_ELEMENT;
   const tk_graph_step *g = tk_task_template(f->tasks[t], e->step);
   switch (e->kind) {
     case TK_LOG_STEP_STARTED: {
       if (*status == TK_STEP_COMPLETE || *status == TK_STEP_RESOLVED)
         fail(f->s, "task %d step %u started again after it was done", t, e->step);
-      if (!is_undo(f, t, e->step) && !(element ? map_runs(f, t, e->step) : deps_done(f, t, e->step)))
+      if (!is_undo(f, t, e->step) && !(element ? map_runs(f, t, e->step) : role || deps_done(f, t, e->step)))
         fail(f->s, "task %d step %u started at %llu before its dependencies were done", t, e->step, (unsigned long long)e->seq);
       if (e->attempt != ++f->starts[t][e->step])
         fail(f->s, "task %d step %u: attempt %u is start %u", t, e->step, e->attempt, f->starts[t][e->step]);

@@ -256,11 +256,21 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
   else if (kind < 85) event.type = TK_EV_STEP_FAILED;
   else if (kind < 90) event.type = TK_EV_STEP_SNOOZED, event.delay_us = 1000000LL * pick(s, 30);
   else if (kind < 95) event.type = TK_EV_STEP_RELEASED;
-  else if (kind < 97 && !run->compensates) decide_failure(s, &event);
+  else if (kind < 97 && !run->compensates && !tk_engine_graph(s->client, run->definition)->initial) decide_failure(s, &event);
   else if (kind < 98 && !run->compensates)
     event.type = TK_EV_STEP_COST, event.cursor = loose_of(s, run), event.delay_us = (int64_t)pick(s, 9) - 4;
   else event.type = TK_EV_HEARTBEAT;
   return event;
+}
+
+/* Of a machine: anywhere within the part of a parallel state that it is of; in the end to the end. */
+static uint32_t next_state(sim *s, const tk_run_message *run, bool cleanly) {
+  const tk_graph *graph = tk_engine_graph(s->client, run->definition);
+  const tk_graph_step *state = &graph->steps[run->template_];
+  if (!graph->initial) return 0;
+  bool parallel = graph->steps[0].case_count && graph->steps[0].cases[0].count == 2;
+  if (cleanly || (parallel && run->template_ < 4)) return state->cases[0].steps[0];
+  return parallel ? (chance(s, 50) ? 0 : graph->step_count - 1) : pick(s, graph->step_count);
 }
 
 static void finish_some(sim *s, process *p, bool cleanly) {
@@ -269,6 +279,7 @@ static void finish_some(sim *s, process *p, bool cleanly) {
     uint32_t at = pick(s, (uint32_t)p->running_count);
     tk_run_message *run = p->running[at];
     tk_event event = random_outcome(s, run);
+    event.branch = next_state(s, run, cleanly);
     if (cleanly) event.type = run->attempt ? TK_EV_STEP_DONE : TK_EV_ASK_DONE, event.failure = (tk_slice){NULL, 0};
     bool ends = event.type != TK_EV_HEARTBEAT && event.type != TK_EV_STEP_COST;
     say(s, "process %d: outcome %u of task %llu step %u attempt %u", (int)(p - s->processes), event.type,

@@ -174,6 +174,71 @@ static void define_graph(sim *s, uint32_t at, const tk_graph *g) {
   s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
 }
 
+static tk_graph_case *add_case(tk_arena *arena, tk_graph_step *step, const char *name, uint32_t to) {
+  if (!step->cases) step->cases = TK_ARENA_ARRAY(arena, tk_graph_case, 2);
+  tk_graph_case *c = (tk_graph_case *)&step->cases[step->case_count++];
+  uint32_t *target = TK_ARENA_ARRAY(arena, uint32_t, 2);
+  *target = to;
+  *c = (tk_graph_case){tk_slice_str(name), target, 1};
+  return c;
+}
+
+/* A fork into two parts, a join of both, a limit on a state, a signal, a sleep; the last step is final. */
+static void random_machine(sim *s, tk_arena *arena, tk_graph *g) {
+  uint32_t last = g->step_count - 1;
+  g->initial = 1 + pick(s, last);
+  for (uint32_t i = 0; i <= last; i++) {
+    tk_graph_step *step = &g->steps[i];
+    uint32_t kind = pick(s, 100);
+    step->deps = NULL;
+    step->dep_count = 0;
+    step->join = step->kind = 0;
+    step->join_count = 0;
+    step->flags &= TK_GRAPH_RETRYABLE;
+    if (i == last) {
+      step->kind = TK_KIND_PASS;
+      step->flags |= chance(s, 90) ? TK_GRAPH_FINAL : TK_GRAPH_FINAL_ERROR;
+    } else if (kind < 15) {
+      step->kind = TK_KIND_SLEEP;
+      step->sleep_us = 1000000LL * (1 + pick(s, 20));
+      add_case(arena, step, "done", i + 1 + pick(s, last - i));   /* onwards: nobody would end a circle of sleeps */
+    } else if (kind < 30) {
+      step->kind = TK_KIND_SIGNAL;
+      step->signal = step->name;
+      step->timeout_us = 1000000LL * (1 + pick(s, 30));
+      step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
+      add_case(arena, step, "s", pick(s, last + 1));
+      add_case(arena, step, "timeout", last);
+    } else {
+      add_case(arena, step, "ok", last);
+    }
+  }
+  for (uint32_t i = 0; i < last; i++) {
+    uint32_t limit = pick(s, last);
+    if (limit != i && chance(s, 20) && !g->steps[i].after && g->steps[limit].kind == TK_KIND_SLEEP && !g->steps[limit].after)
+      g->steps[i].after = limit + 1;
+  }
+  if (last < 5 || !chance(s, 40)) return;
+  tk_graph_step *fork = &g->steps[0], *join = &g->steps[3];
+  for (uint32_t i = 0; i < 4; i++) {
+    g->steps[i].cases = NULL;
+    g->steps[i].case_count = 0;
+    g->steps[i].kind = i % 3 ? TK_KIND_RUN : TK_KIND_PASS;
+    g->steps[i].after = 0;
+    g->steps[i].flags &= TK_GRAPH_RETRYABLE;
+    if (i % 3) add_case(arena, &g->steps[i], "ok", 3);
+  }
+  for (uint32_t i = 0; i <= last; i++)
+    if (g->steps[i].after && g->steps[i].after <= 4) g->steps[i].after = 0;
+  for (uint32_t i = 4; i < last; i++)
+    ((uint32_t *)g->steps[i].cases[0].steps)[0] = g->steps[i].kind == TK_KIND_SIGNAL && chance(s, 50) ? 0 : last;
+  tk_graph_case *both = add_case(arena, fork, "begin", 1);
+  ((uint32_t *)both->steps)[both->count++] = 2;
+  join->join_count = 2;
+  add_case(arena, join, "done", 4);
+  g->initial = 1;
+}
+
 static void define(sim *s, uint32_t at) {
   tk_arena arena = {0};
   bool wide = chance(s, 4), undoes = chance(s, 30);
@@ -194,8 +259,10 @@ static void define(sim *s, uint32_t at) {
     last->dep_count = g.step_count - 1;
     last->join = TK_JOIN_ALL;
   }
-  random_switches(s, &arena, &g);
-  random_limits(s, &arena, &g);
+  bool machine = !wide && g.step_count > 1 && chance(s, 20);
+  if (machine) random_machine(s, &arena, &g);
+  else random_switches(s, &arena, &g);
+  if (!machine) random_limits(s, &arena, &g);
   define_graph(s, at, &g);
   tk_arena_free(&arena);
 }
