@@ -21,23 +21,25 @@ local function chain(name, limits)
   return tasker.handler { name = name, chain = true, steps = list }
 end
 
--- Steps a second: the best of three, each in a store of its own.
+-- Steps a second, in a store of its own.
 local function rate(handler)
-  local best = 0
-  for _ = 1, 3 do
-    local store = support.new_store()
-    local app = assert(tasker.open(store))
-    support.submit(app, handler, tasks)
-    local started = support.now()
-    assert(app:work { until_idle = true })
-    best = math.max(best, tasks * STEPS / (support.now() - started))
-    app:close()
-    assert(support.completed(store) == tasks, "not all tasks are complete")
-  end
-  return best
+  local store = support.new_store()
+  local app = assert(tasker.open(store))
+  support.submit(app, handler, tasks)
+  local started = support.now()
+  assert(app:work { until_idle = true })
+  local result = tasks * STEPS / (support.now() - started)
+  app:close()
+  assert(support.completed(store) == tasks, "not all tasks are complete")
+  return result
 end
 
-local plain, limited = rate(chain "plain"), rate(chain("limited", "wide_open"))
+-- By turns, the best of each: what else the machine does meanwhile meets both.
+local without, behind = chain "plain", chain("limited", "wide_open")
+local plain, limited = 0, 0
+for _ = 1, 5 do
+  plain, limited = math.max(plain, rate(without)), math.max(limited, rate(behind))
+end
 support.report {
   name = "steps behind a limit", value = limited, unit = "steps/s", floor = plain, ratio = limited / plain, target = 0.9, better = "more",
   note = "floor: the same steps without one",
