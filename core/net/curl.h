@@ -1,5 +1,5 @@
 /* libcurl, loaded when the first transfer needs it: it brings some thirty libraries, which would cost every start of the program
- * more than the rest of its start (ADR 9). Only for net/. */
+ * more than the rest of its start (ADR 13). Only for net/. */
 #ifndef TK_NET_CURL_H
 #define TK_NET_CURL_H
 #define CURL_DISABLE_TYPECHECK

@@ -118,7 +118,7 @@ for _, kind in ipairs(harness.kinds) do
     it("refuses what cannot be replayed", function()
       local old = handler("1.0.0", { { name = "a", signal = "x" } })
       local id = app:submit(old, {})
-      harness.refused("refused", { "is pending" }, app:replay(id))
+      harness.refused("refused", { "is in_progress" }, app:replay(id))
       app:cancel(id)
       assert.is_table(app:replay(id))
       harness.refused("not_found", { "no handler 'nobody'" }, app:replay(id, { handler = "nobody" }))
