@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,14 +182,27 @@ bool tk_presence_changed(tk_presence *p) {
   return !same;
 }
 
+/* Full: it has enough to wake it. Gone: its death is seen elsewhere; here it must not end the thread that takes the turn, which
+ * may be any, with its signals as they are. */
+static void call(int fifo) {
+  static const struct timespec now = {0, 0};
+  sigset_t pipe, old;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &old);
+  bool gone = write(fifo, "", 1) < 0 && errno == EPIPE;
+  if (sigismember(&old, SIGPIPE)) return;
+  while (gone && sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR) continue;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 void tk_presence_wake(tk_presence *p, uint32_t reasons) {
   if (!p) return;
   refresh(p);
   for (peer *q = p->peers; q; q = q->next) {
     if (q->fifo < 0 || !q->wants) open_peer(p, q);
     if (q->fifo < 0 || !q->wants || !(atomic_load(q->wants) & reasons)) continue;
-    ssize_t ignored = write(q->fifo, "", 1);   /* full: it has enough to wake it; gone: its death is seen elsewhere */
-    (void)ignored;
+    call(q->fifo);
   }
 }
 
