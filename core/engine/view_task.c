@@ -310,7 +310,8 @@ int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *
   if (!code) code = tk_reading_task_no(&reading, id, &task_no, err);
   if (!code) code = tk_reading_task(&reading, task_no, &task, NULL, err);
   if (!code) *status = task->status;
-  if (!code && task->compensating == TK_COMPENSATION_RUNS) *status = TK_TASK_IN_PROGRESS;
+  bool undoes = !code && (task->compensating == TK_COMPENSATION_RUNS || task->compensating == TK_COMPENSATION_DUE);
+  if (undoes) *status = TK_TASK_IN_PROGRESS;
   tk_reading_close(&reading);
   return code;
 }

@@ -11,6 +11,7 @@ typedef enum tk_compensating {    /* stored in the task's header */
   TK_COMPENSATION_NONE = 0,
   TK_COMPENSATION_RUNS,           /* `compensations` of them are left; the task's last event comes after them */
   TK_COMPENSATION_OVER,           /* all that was to be undone was tried: the task cannot be retried */
+  TK_COMPENSATION_DUE,            /* its steps are being ended, in more than one turn; then it is seen what is to be undone */
   TK_COMPENSATION_STATE_COUNT
 } tk_compensating;
 

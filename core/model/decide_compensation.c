@@ -111,6 +111,7 @@ bool tk_part_compensate(tk_decide *d, tk_task *task, uint64_t error, tk_slice au
     tk_part_release_held(d, task);   /* what a pause held, here or above, goes on: it is cancelled, not paused */
     return true;
   }
+  if (task->compensating == TK_COMPENSATION_DUE) task->compensating = TK_COMPENSATION_NONE;
   if (!task->graph->compensates || task->compensating) return false;
   uint32_t count;
   candidate *list = collect(d, task, &count);
@@ -146,13 +147,13 @@ static void end_task(tk_decide *d, tk_task *task) {
   task->undo_pages = NULL;
   if (task->status == TK_TASK_CANCELLED) {
     tk_part_log(d, task, TK_LOG_TASK_CANCELLED, TK_NO_STEP, 0, 0, page->audit);
-    if (!tk_part_is_cascade(page->audit)) tk_part_tell_parent(d, task);
+    tk_part_over(d, task, page->audit);
     return;
   }
   bool late = task->status == TK_TASK_ERROR;   /* what fails for another reason is in progress until here */
   if (!late) tk_part_set_task(d, task, TK_TASK_ERROR);
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, late ? tk_part_timeout_error(d, task) : page->error, nothing);
-  tk_part_tell_parent(d, task);
+  tk_part_over(d, task, nothing);
 }
 
 void tk_part_compensation_goes_on(tk_decide *d, tk_task *task) {

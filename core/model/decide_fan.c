@@ -122,9 +122,10 @@ static void fail_map(tk_decide *d, tk_task *task, uint32_t map, const tk_fan *fa
 /* What its elements' being so means to the map. */
 static void settle(tk_decide *d, tk_task *task, uint32_t map) {
   tk_step *step = tk_task_step(task, map);
-  const tk_fan *fan = step->fan;
+  tk_fan *fan = step->fan;
   if (step->status != TK_STEP_IN_PROGRESS) return;
   bool over = is_over(graph_step(task, map), fan);
+  fan->stopped = fan->stopped && over;   /* a person may have settled what failed, before the rest had ended */
   if (fan->renewing) {
     tk_fan_give(d, task, map);
   } else if (!over && fan->ended == fan->count) {

@@ -2,7 +2,7 @@
  * an instance. The end of a visit leads to the next; when a final state is reached, the states that were never visited are
  * skipped, and the task ends as any other. A state that runs is told by its code where to go; others have it in their cases. */
 #include "base/err.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model/decide_parts.h"
 
 static const tk_slice nothing = {NULL, 0};
@@ -25,8 +25,7 @@ static void fail_visit(tk_decide *d, tk_task *task, uint32_t visit, tk_slice err
   tk_part_set_step(d, task, visit, TK_STEP_ERROR);
 }
 
-/* The machine is at its end: whatever was never visited is not to run. */
-static void finish(tk_decide *d, tk_task *task) {
+void tk_machine_finish(tk_decide *d, tk_task *task) {
   for (uint32_t i = 0; i < task->graph->step_count; i++) {
     if (tk_task_step(task, i)->status != TK_STEP_PENDING) continue;
     tk_part_set_step(d, task, i, TK_STEP_SKIPPED);
@@ -53,7 +52,7 @@ static void pass(tk_decide *d, tk_task *task, uint32_t visit, entering *work) {
     return;
   }
   tk_part_complete(d, task, visit, tk_changes_payload(d->changes, tk_slice_str("null")), 0, nothing);
-  if (g->flags & TK_GRAPH_FINAL) finish(d, task);
+  if (g->flags & TK_GRAPH_FINAL) tk_machine_finish(d, task);
   else if (g->flags & TK_GRAPH_HISTORY) tk_list_push(d->changes->arena, &work->states, last_left(task, g));
   else enter_all(d, work, &g->cases[0]);
 }
@@ -126,7 +125,7 @@ static void leave(tk_decide *d, tk_task *task, uint32_t visit, uint32_t branch, 
   tk_part_touch(d, task, (uint32_t)(g - task->graph->steps));
   if (g->kind == TK_KIND_RUN && branch < task->graph->step_count) tk_list_push(d->changes->arena, &work->states, branch);
   else if (g->kind != TK_KIND_RUN && branch < g->case_count) enter_all(d, work, &g->cases[branch]);
-  else finish(d, task);
+  else tk_machine_finish(d, task);
 }
 
 void tk_machine_start(tk_decide *d, tk_task *task) {

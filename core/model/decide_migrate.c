@@ -152,7 +152,8 @@ static int admit(const move *v) {
     return refuse(v, TK_NO_STEP, "it is of version %.*s, not %.*s", (int)v->from->version.size, v->from->version.data,
                   (int)v->m->from.size, v->m->from.data);
   if (!tk_part_running(task) && task->status != TK_TASK_ERROR) return refuse(v, TK_NO_STEP, "it is %s", tk_task_status_name(task->status));
-  if (task->compensating) return refuse(v, TK_NO_STEP, "its steps %s compensated", tk_part_undoes(task) ? "are being" : "were");
+  bool undone = task->compensating == TK_COMPENSATION_OVER;
+  if (task->compensating) return refuse(v, TK_NO_STEP, "its steps %s compensated", undone ? "were" : "are being");
   if (v->from->initial || v->to->initial) return refuse(v, TK_NO_STEP, "it is a machine");
   if (task->migrations.size > TK_LIMIT_MIGRATIONS_BYTES) return refuse(v, TK_NO_STEP, "it was migrated too often");
   for (uint32_t i = 0; i < v->from->step_count; i++) {

@@ -47,7 +47,6 @@ static int cancel_step(tk_decide *d, tk_task *task, const tk_event *event, tk_er
   tk_part_log(d, task, TK_LOG_STEP_CANCELLED, event->step, 0, 0, event->audit);
   if (tk_task_is_map(task, event->step)) tk_fan_cancelled(d, task, event->step);
   tk_part_release_failed(d, task, event->step);
-  tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
 }
@@ -69,7 +68,6 @@ static int resume_task(tk_decide *d, tk_task *task, const tk_event *event, tk_er
     tk_part_log(d, task, TK_LOG_TASK_RESUMED, TK_NO_STEP, 0, 0, event->audit);
     tk_part_cascade(d, task, TK_SWEEP_RESUME, 0);
   }
-  tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
 }
@@ -171,7 +169,6 @@ static int resolve_step(tk_decide *d, tk_task *task, const tk_event *event, tk_e
   step->error = 0;
   tk_part_log(d, task, TK_LOG_STEP_RESOLVED, event->step, 0, 0, event->audit);
   tk_part_release_done(d, task, event->step, branch);
-  tk_part_release_held(d, task);
   tk_part_settle(d, task, 0);
   return TK_OK;
 }
@@ -233,14 +230,14 @@ static int annotate(tk_decide *d, tk_task *task, const tk_event *event) {
 /* What was done is undone, or is being undone: nothing of it begins again. */
 static int check_not_compensated(const tk_task *task, const tk_event *event, tk_err *err) {
   bool whole = event->step == TK_NO_STEP, resolves = event->type == TK_EV_RESOLVE;
-  bool settles = whole && resolves && !tk_part_undoes(task);
+  bool over = task->compensating == TK_COMPENSATION_OVER, settles = whole && resolves && over;
   if (!task->compensating || settles || !(resolves || event->type == TK_EV_RETRY || (event->type == TK_EV_CANCEL && !whole)))
     return TK_OK;
   char id[37];
   tk_id_format(&task->id, id);
   return tk_err_set(err, TK_E_REFUSED, "%s of task %s is refused: it is %s and its steps %s compensated",
                     resolves ? "resolve" : event->type == TK_EV_RETRY ? "retry" : "cancel", id, tk_task_status_name(task->status),
-                    tk_part_undoes(task) ? "are being" : "were");
+                    over ? "were" : "are being");
 }
 
 int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_err *err) {
@@ -306,7 +303,6 @@ void tk_decide_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_part_dirty(d, task);
   if (event->timer_kind == TK_TIMER_RUN_AT) {
     tk_part_start_roots(d, task, 0);
-    tk_part_release_held(d, task);
     tk_part_settle(d, task, 0);
   } else if (tk_part_running(task)) {
     tk_part_set_task(d, task, TK_TASK_ERROR);
@@ -331,7 +327,7 @@ void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
     case TK_SWEEP_RETRY:
       if (tk_part_running(task) && same_attempt) retry_from(d, task, event->cursor);
       break;
-    case TK_SWEEP_HELD: tk_part_release_held(d, task); break;
+    case TK_SWEEP_HELD: break;   /* settling lets them go */
     case TK_SWEEP_STOP_ELEMENTS:
     case TK_SWEEP_RENEW_ELEMENTS:
       if (tk_part_running(task)) tk_fan_sweep(d, task, event);

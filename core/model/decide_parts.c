@@ -78,23 +78,35 @@ void tk_part_set_step(tk_decide *d, tk_task *task, uint32_t index, uint8_t statu
   tk_part_touch(d, task, index);
 }
 
-static void tell_schedule(tk_decide *d, const tk_task *task, uint8_t status) {
-  tk_event event = {.type = tk_task_final(status) ? TK_EV_SCHEDULE_ENDED : TK_EV_SCHEDULE_REOPENED,
-                    .task_no = task->schedule,
-                    .step = TK_NO_STEP,
-                    .child = task->no,
-                    .cursor = status};
+static void tell_schedule(tk_decide *d, const tk_task *task, uint8_t type) {
+  tk_event event = {.type = type, .task_no = task->schedule, .step = TK_NO_STEP, .child = task->no, .cursor = task->status};
   tk_list_push(d->changes->arena, &d->changes->inbox, event);
+}
+
+/* Its schedule hears of each end once: of what may have something to undo after that (tk_part_over), else with the status. */
+static void status_moved(tk_decide *d, const tk_task *task, bool was_final, bool was_over) {
+  bool is_final = tk_task_final(task->status);
+  if (task->graph->compensates) {
+    if (was_over && task->status != TK_TASK_RESOLVED) tell_schedule(d, task, TK_EV_SCHEDULE_REOPENED);
+  } else if (was_final != is_final) {
+    tell_schedule(d, task, is_final ? TK_EV_SCHEDULE_ENDED : TK_EV_SCHEDULE_REOPENED);
+  }
 }
 
 void tk_part_set_task(tk_decide *d, tk_task *task, uint8_t status) {
   TK_ASSERT(tk_task_may(task->status, status));
+  bool was_final = tk_task_final(task->status), undoes = tk_part_undoes(task) || task->compensating == TK_COMPENSATION_DUE;
   d->changes->tasks_delta[task->status]--;
   d->changes->tasks_delta[status]++;
-  if (task->schedule && tk_task_final(task->status) != tk_task_final(status)) tell_schedule(d, task, status);
   task->status = status;
+  if (task->schedule) status_moved(d, task, was_final, was_final && !undoes);
   task->completed_at_us = tk_task_final(status) ? d->now_us : 0;
   tk_part_dirty(d, task);
+}
+
+void tk_part_over(tk_decide *d, tk_task *task, tk_slice audit) {
+  if (task->schedule && task->graph->compensates) tell_schedule(d, task, TK_EV_SCHEDULE_ENDED);
+  if (!tk_part_is_cascade(audit)) tk_part_tell_parent(d, task);
 }
 
 void tk_part_log(tk_decide *d, tk_task *task, uint8_t kind, uint32_t step, uint32_t attempt, uint64_t payload, tk_slice data) {
@@ -270,17 +282,19 @@ void tk_part_set_task_timer(tk_decide *d, tk_task *task, int64_t due_us, uint8_t
 }
 
 void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
+  tk_part_release_held(d, task);
   if (tk_part_undoes(task)) {
     tk_part_compensation_goes_on(d, task);
     return;
   }
   if (task->status != TK_TASK_PENDING && task->status != TK_TASK_IN_PROGRESS) return;
   if (task->active || task->sweeps || task->due_kind == TK_TIMER_RUN_AT) return;
+  if (task->graph->initial && task->open && !task->failed) tk_machine_finish(d, task);
   if (!task->open && !task->failed) {
     tk_part_set_task(d, task, TK_TASK_COMPLETE);
     tk_part_drop_task_timer(d, task);
     tk_part_log(d, task, TK_LOG_TASK_COMPLETED, TK_NO_STEP, 0, 0, tk_slice_of(NULL, 0));
-    tk_part_tell_parent(d, task);
+    tk_part_over(d, task, tk_slice_of(NULL, 0));
     return;
   }
   TK_ASSERT(task->failed);   /* a checked graph has no other way to stand still */
@@ -288,7 +302,7 @@ void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error) {
   tk_part_set_task(d, task, TK_TASK_ERROR);
   tk_part_drop_task_timer(d, task);
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, error, tk_slice_of(NULL, 0));
-  tk_part_tell_parent(d, task);
+  tk_part_over(d, task, tk_slice_of(NULL, 0));
 }
 
 uint64_t tk_part_timeout_error(tk_decide *d, const tk_task *task) {
@@ -313,16 +327,17 @@ void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice au
     tk_part_log(d, task, TK_LOG_STEP_CANCELLED, at, 0, 0, tk_slice_of(NULL, 0));
   }
   if (at < count) {
+    if (task->graph->compensates && !task->compensating) task->compensating = TK_COMPENSATION_DUE;
     tk_part_sweep(d, task, TK_SWEEP_CANCEL, TK_NO_STEP, at, audit);
     return;
   }
   if (task->status == TK_TASK_CANCELLED) {
     if (tk_part_compensate(d, task, 0, audit)) return;
     tk_part_log(d, task, TK_LOG_TASK_CANCELLED, TK_NO_STEP, 0, 0, audit);
-    if (!tk_part_is_cascade(audit)) tk_part_tell_parent(d, task);
+    tk_part_over(d, task, audit);
     return;
   }
   if (tk_part_compensate(d, task, 0, audit)) return;
   tk_part_log(d, task, TK_LOG_TASK_FAILED, TK_NO_STEP, 0, tk_part_timeout_error(d, task), tk_slice_of(NULL, 0));
-  tk_part_tell_parent(d, task);
+  tk_part_over(d, task, tk_slice_of(NULL, 0));
 }

@@ -84,7 +84,8 @@ void tk_part_drop_task_timer(tk_decide *d, tk_task *task);
 void tk_part_set_task_timer(tk_decide *d, tk_task *task, int64_t due_us, uint8_t kind);
 /* Writes an event to this task's own future; the caller may fill in more until the next one. */
 tk_event *tk_part_sweep(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t step, uint32_t cursor, tk_slice audit);
-/* Ends the task when nothing can move any more. `error`: payload of the failure that led here, or 0. */
+/* What held steps waited for may have come: as many as may start are let go. Ends the task when nothing can move any more. `error`:
+ * payload of the failure that led here, or 0. */
 void tk_part_settle(tk_decide *d, tk_task *task, uint64_t error);
 /* Cancels what is not final from step `from` on; at the end the task's last event. `status` of the task says which: cancelled, or
  * error (its timeout). */
@@ -135,6 +136,8 @@ void tk_part_cascade(tk_decide *d, tk_task *task, uint8_t sweep, uint32_t from);
 bool tk_part_is_cascade(tk_slice audit);
 /* It has come to its end: its parent, if any, is told. */
 void tk_part_tell_parent(tk_decide *d, tk_task *task);
+/* Its last event is logged: who waits for its end is told; the parent not of what came from it (`audit`). */
+void tk_part_over(tk_decide *d, tk_task *task, tk_slice audit);
 void tk_decide_child_ended(tk_decide *d, tk_task *task, const tk_event *event);
 
 /* Moves the task to another definition (decide_migrate.c). */
@@ -162,6 +165,8 @@ void tk_decide_wake(tk_decide *d, tk_task *task, const tk_event *event);
 void tk_part_correct_cost(tk_decide *d, tk_task *task, const tk_event *event);
 /* Machines (decide_machine.c). Begins with the initial state. */
 void tk_machine_start(tk_decide *d, tk_task *task);
+/* The machine is at its end, or stands still with nothing that failed: whatever was never visited is skipped. */
+void tk_machine_finish(tk_decide *d, tk_task *task);
 /* A visit begins, for the first time or again. */
 void tk_machine_begin(tk_decide *d, tk_task *task, uint32_t visit);
 /* A visit is at its end: where that leads. `branch` of a state that runs: index of the next state; of others: its case. */

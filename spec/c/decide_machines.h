@@ -16,6 +16,12 @@ TEST(a_machine_visits_one_state_after_the_other_and_skips_what_it_never_came_to)
            "claim a[2]\ndone a[2] to=e => task=complete");
 }
 
+TEST(a_state_that_was_cancelled_before_it_was_visited_is_skipped_when_its_machine_is_retried_at_its_end) {
+  run_case("machine a!go:ok:e c!go:x:e e!final",
+           "submit\ncancel c\nclaim a\ndone a to=e => e=complete c=cancelled task=error\n"
+           "retry => c=skipped task=complete");
+}
+
 TEST(states_that_wait_lead_on_by_what_came) {
   run_case("machine s!sig!within10!completes!go:s:e!go:timeout:t t!sleep5!go:done:s e!final",
            "submit => s=waiting\ntick 10 => s=complete t=waiting\ntick 5 => s[2]=waiting\n"

@@ -88,3 +88,9 @@ TEST(a_cancelled_map_ends_its_elements) {
   run_case("timeout=10 m!map", "submit\nclaim m\nanswer m list=900\nclaim m\ntick 10 => task=error m[1]=cancelled m=cancelled\n"
                                "retry => m[1]=ready m.gives=1");
 }
+
+TEST(a_map_that_was_stopped_goes_on_when_what_failed_is_settled_before_the_rest_has_ended) {
+  run_case("m!map!limit1", "submit\nclaim m\nanswer m list=3\nclaim m\nclaim m\nfail m[1] perm => m=in_progress m.gives=0\n"
+                           "resolve m[1] => m=in_progress m.gives=1\nclaim m => started=m[3]\ndone m[2]\n"
+                           "done m[3] => m=complete task=complete");
+}

@@ -142,6 +142,11 @@ TEST(max_parallel_holds_ready_steps_back) {
                           "claim c\ndone c => task=complete");
 }
 
+TEST(what_is_held_goes_on_whatever_made_room_for_it) {
+  run_case("max=1 m!map!child!within5!limit1 b", "submit\nclaim m\nanswer m list=2\nclaim m\nanswer m[1] => m[1]=waiting\nclaim m\n"
+                                                 "claim b => not b.held=1\ntick 5 => m[1]=error m[2]=cancelled m=error b.held=0");
+}
+
 TEST(an_ask_is_answered_before_the_step_starts) {
   run_case("a!ask", "submit\nclaim a => a=ready task=pending a.attempts=0\nanswer a => a=ready\nclaim a => a=in_progress "
                     "a.attempts=1\ndone a => task=complete");
