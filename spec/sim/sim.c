@@ -389,7 +389,7 @@ static void drain(sim *s) {
   resume_schedules(s);
   for (int i = 0; i < MAX_PROCESSES; i++)
     if (!s->processes[i].engine) start_process(s, &s->processes[i]);
-  for (int round = 0, quiet = 0; round < 100000 && quiet < 3 && !*s->failure; round++) {
+  for (int round = 0, quiet = 0; round < 1000000 && quiet < 3 && !*s->failure; round++) {
     bool busy = false;
     for (int i = 0; i < MAX_PROCESSES; i++) {
       tk_engine_nudge(s->processes[i].engine);
