@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "bind/cron.h"
 #include "bind/definition.h"
+#include "bind/ed25519.h"
 #include "bind/engine.h"
 #include "bind/error.h"
 #include "bind/exec.h"
@@ -72,7 +73,9 @@ int luaopen_tasker_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"in_fiber", core_in_fiber}, {"run", core_run}, {"encode", core_encode}, {"log", core_log},
     {"sleep", tk_bind_sleep}, {"serve", tk_bind_serve}, {"definition", tk_bind_definition}, {"regex", tk_bind_regex},
     {"schema_program", tk_bind_schema_program},
-    {"seal", tk_bind_seal}, {"unseal", tk_bind_unseal}, {"key_file", tk_bind_key_file}, {NULL, NULL}};
+    {"seal", tk_bind_seal}, {"unseal", tk_bind_unseal}, {"key_file", tk_bind_key_file},
+    {"ed25519_public", tk_bind_ed25519_public}, {"ed25519_sign", tk_bind_ed25519_sign},
+    {"ed25519_verify", tk_bind_ed25519_verify}, {NULL, NULL}};
   luaL_checkversion(L);
   stay_loaded();
   luaL_newlib(L, functions);

@@ -1,6 +1,5 @@
 #include "bind/seal.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "bind/error.h"
+#include "bind/libcrypto.h"
 #include "bind/state.h"
 
 #define KEY_SIZE 32
@@ -22,8 +22,6 @@
 
 /* Of libcrypto's stable interface. */
 enum { CTRL_GET_TAG = 0x10, CTRL_SET_TAG = 0x11 };
-
-static const char *const libraries[] = {"libcrypto.so.3", "libcrypto.so.1.1", NULL};
 
 static struct {
   void *(*ctx_new)(void);
@@ -37,28 +35,19 @@ static struct {
 } crypto;
 
 static void load_library(void) {
-  void *library = NULL;
-  for (size_t i = 0; libraries[i] && !library; i++) library = dlopen(libraries[i], RTLD_NOW | RTLD_LOCAL);
-  if (!library) return;
-  const struct { void *to; const char *name; } symbols[] = {
+  const tk_symbol symbols[] = {
       {&crypto.ctx_new, "EVP_CIPHER_CTX_new"}, {&crypto.ctx_free, "EVP_CIPHER_CTX_free"},
       {&crypto.aes_256_gcm, "EVP_aes_256_gcm"}, {&crypto.ctrl, "EVP_CIPHER_CTX_ctrl"},
       {&crypto.init, "EVP_CipherInit_ex"},     {&crypto.update, "EVP_CipherUpdate"},
       {&crypto.final, "EVP_CipherFinal_ex"},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-    void *symbol = dlsym(library, symbols[i].name);
-    if (!symbol) return;
-    memcpy(symbols[i].to, &symbol, sizeof symbol);
-  }
-  crypto.ready = true;
+  crypto.ready = tk_libcrypto_load(symbols, sizeof symbols / sizeof *symbols);
 }
 
 static int need_library(tk_err *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, load_library);
-  if (crypto.ready) return 0;
-  return tk_err_set(err, TK_E_UNSUPPORTED, "secrets need the library libcrypto.so.3 (Debian's libssl3), which cannot be loaded");
+  return crypto.ready ? 0 : tk_libcrypto_missing(err, "secrets");
 }
 
 /* One pass over `in`; the tag is written (seal) or checked. False: it is another tag, or the library failed. */

@@ -1,4 +1,4 @@
---- Signatures of webhooks: Standard Webhooks 1.0.0 (symmetric, v1), and what GitHub, Stripe and Slack send.
+--- Signatures of webhooks: Standard Webhooks 1.0.0 (symmetric, v1, and asymmetric, v1a), and what GitHub, Stripe and Slack send.
 -- @module tasker.webhook
 
 local core = require "tasker.core"
@@ -9,7 +9,8 @@ local errors = require "tasker.errors"
 local webhook = {}
 
 local DEFAULT_TOLERANCE = 300
-local PREFIX = "whsec_"
+local SYMMETRIC, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
+local ED25519_BYTES = 32
 
 local function reveal(secret)
   if type(secret) == "string" then
@@ -24,17 +25,70 @@ local function list_of(secrets)
   return type(secrets) == "table" and type(secrets.read) ~= "function" and secrets or { secrets }
 end
 
--- The bytes of a Standard Webhooks secret: base64 behind its prefix, which may be missing.
+local function wrong_secret(format, ...)
+  return nil, errors.new("invalid", "webhook: the secret " .. format:format(...))
+end
+
+-- A private key is its 32 bytes, or those and the public key's behind them.
+local function private_key(bytes)
+  local seed = bytes:sub(1, ED25519_BYTES)
+  if #bytes ~= ED25519_BYTES and #bytes ~= 2 * ED25519_BYTES then
+    return wrong_secret("is not whsk_ with base64 of %d or %d bytes behind it", ED25519_BYTES, 2 * ED25519_BYTES)
+  end
+  local public, err = core.ed25519_public(seed)
+  if not public then
+    return nil, err
+  elseif #bytes ~= ED25519_BYTES and public ~= bytes:sub(ED25519_BYTES + 1) then
+    return wrong_secret("is whsk_ with the public key of another one in it")
+  end
+  return { version = "v1a", seed = seed, public = public }
+end
+
+-- What a Standard Webhooks secret is by its prefix: `{version = "v1", bytes}`, or `{version = "v1a", public, seed}` (no seed: it only
+-- verifies). Without a prefix it is symmetric.
 local function standard_key(secret)
   local text, err = reveal(secret)
   if not text then
     return nil, err
   end
-  local key = base64.decode(text:sub(1, #PREFIX) == PREFIX and text:sub(#PREFIX + 1) or text)
-  if not key or #key == 0 then
-    return nil, errors.new("invalid", "webhook: the secret is not whsec_ with base64 behind it")
+  local prefix, encoded = text:match("^(wh%l+_)(.*)$")
+  prefix, encoded = prefix or SYMMETRIC, encoded or text
+  local bytes = base64.decode(encoded)
+  if not bytes or #bytes == 0 then
+    return wrong_secret("is not %s with base64 behind it", prefix)
+  elseif prefix == SYMMETRIC then
+    return { version = "v1", bytes = bytes }
+  elseif prefix == PRIVATE then
+    return private_key(bytes)
+  elseif prefix ~= PUBLIC then
+    return wrong_secret("begins with %s; whsec_, whsk_ and whpk_ are known", prefix)
+  elseif #bytes ~= ED25519_BYTES then
+    return wrong_secret("is not whpk_ with base64 of %d bytes behind it", ED25519_BYTES)
   end
-  return key
+  return { version = "v1a", public = bytes }
+end
+
+-- The signature of a text, as it stands in the header.
+local function sign_text(key, text)
+  if key.version == "v1" then
+    return "v1," .. base64.encode(core.hmac_sha256(key.bytes, text))
+  elseif not key.seed then
+    return wrong_secret("is whpk_, which verifies; whsk_ signs")
+  end
+  local signature, err = core.ed25519_sign(key.seed, text)
+  return signature and "v1a," .. base64.encode(signature), err
+end
+
+--- What the receiver needs to verify: the secret itself, of `whsk_` the public key.
+-- @string secret
+-- @treturn string|nil
+-- @return err
+function webhook.verifier_of(secret)
+  local key, err = standard_key(secret)
+  if not key then
+    return nil, err
+  end
+  return key.public and PUBLIC .. base64.encode(key.public) or secret
 end
 
 local function hex(bytes)
@@ -45,7 +99,7 @@ local SIGN_OPTIONS = { id = { "string" }, timestamp = { "number" } }
 
 --- Signs a payload as Standard Webhooks says.
 -- @param payload the body: a text, or a value that is sent as canonical JSON (the second result)
--- @param secret `whsec_…`, or a list while a secret rotates: one signature for each
+-- @param secret `whsec_…` (HMAC-SHA256) or `whsk_…` (ed25519), or a list while a secret rotates: one signature for each
 -- @tab[opt] options `id` ("msg_…"), `timestamp` (epoch seconds)
 -- @treturn table|nil headers `webhook-id webhook-timestamp webhook-signature`
 -- @treturn string the body that was signed; or err
@@ -68,10 +122,14 @@ function webhook.sign(payload, secret, options)
   local signatures = {}
   for _, one in ipairs(list_of(secret)) do
     local key, err = standard_key(one)
-    if not key then
+    local signature
+    if key then
+      signature, err = sign_text(key, id .. "." .. timestamp .. "." .. body)
+    end
+    if not signature then
       return nil, err
     end
-    signatures[#signatures + 1] = "v1," .. base64.encode(core.hmac_sha256(key, id .. "." .. timestamp .. "." .. body))
+    signatures[#signatures + 1] = signature
   end
   return { ["webhook-id"] = id, ["webhook-timestamp"] = timestamp, ["webhook-signature"] = table.concat(signatures, " ") }, body
 end
@@ -107,23 +165,44 @@ local function check_time(text, tolerance)
   return true
 end
 
--- Does any of the secrets make one of the signatures?
-local function matches(secrets, key_of, text, encode, signatures)
+-- Does one of the secrets accept one of the signatures? `accepts(secret, signature)` -> bool | nil, err.
+local function matches(secrets, signatures, accepts)
   local found = false
   for _, secret in ipairs(secrets) do
-    local key, err = key_of(secret)
-    if not key then
-      return nil, err
-    end
-    local expected = encode(core.hmac_sha256(key, text))
     for _, signature in ipairs(signatures) do
-      found = core.same(expected, signature) or found
+      local ok, err = accepts(secret, signature)
+      if ok == nil then
+        return nil, err
+      end
+      found = ok or found
     end
   end
   if not found then
     return refused("the signature does not match")
   end
   return true
+end
+
+-- Of the schemes whose signatures are the HMAC of the text in hexadecimal.
+local function matches_hex(secrets, signatures, text)
+  return matches(secrets, signatures, function(secret, signature)
+    local key, err = reveal(secret)
+    if not key then
+      return nil, err
+    end
+    return core.same(hex(core.hmac_sha256(key, text)), signature)
+  end)
+end
+
+local function key_accepts(key, text, signature)
+  if key.version == "v1" then
+    return core.same(base64.encode(core.hmac_sha256(key.bytes, text)), signature)
+  end
+  local bytes = base64.decode(signature)
+  if not bytes then
+    return false
+  end
+  return core.ed25519_verify(key.public, text, bytes)
 end
 
 local SCHEMES = {}
@@ -137,11 +216,22 @@ function SCHEMES.standard(headers, body, secrets, tolerance)
   if not ok then
     return nil, err
   end
-  local signatures = {}
+  local signatures, text = {}, id .. "." .. time .. "." .. body
   for version, signature in given:gmatch("([^ ,]+),([^ ]+)") do
-    signatures[#signatures + 1] = version == "v1" and signature or nil
+    if version == "v1" or version == "v1a" then
+      signatures[#signatures + 1] = { version = version, text = signature }
+    end
   end
-  return matches(secrets, standard_key, id .. "." .. time .. "." .. body, base64.encode, signatures)
+  local keys = {}
+  for i, secret in ipairs(secrets) do
+    keys[i], err = standard_key(secret)
+    if not keys[i] then
+      return nil, err
+    end
+  end
+  return matches(keys, signatures, function(key, signature)
+    return signature.version == key.version and key_accepts(key, text, signature.text)
+  end)
 end
 
 function SCHEMES.github(headers, body, secrets)
@@ -149,7 +239,7 @@ function SCHEMES.github(headers, body, secrets)
   if not signature then
     return refused("the header x-hub-signature-256 is missing")
   end
-  return matches(secrets, reveal, body, hex, { signature:lower() })
+  return matches_hex(secrets, { signature:lower() }, body)
 end
 
 function SCHEMES.stripe(headers, body, secrets, tolerance)
@@ -165,7 +255,7 @@ function SCHEMES.stripe(headers, body, secrets, tolerance)
   for signature in given:gmatch("v1=(%x+)") do
     signatures[#signatures + 1] = signature:lower()
   end
-  return matches(secrets, reveal, time .. "." .. body, hex, signatures)
+  return matches_hex(secrets, signatures, time .. "." .. body)
 end
 
 function SCHEMES.slack(headers, body, secrets, tolerance)
@@ -178,7 +268,7 @@ function SCHEMES.slack(headers, body, secrets, tolerance)
   if not ok then
     return nil, err
   end
-  return matches(secrets, reveal, "v0:" .. time .. ":" .. body, hex, { signature:lower() })
+  return matches_hex(secrets, { signature:lower() }, "v0:" .. time .. ":" .. body)
 end
 
 local VERIFY_OPTIONS = {

@@ -100,6 +100,73 @@ describe("tasker.webhook", function()
     refused("does not match", webhook.verify({ ["Stripe-Signature"] = ("t=%s,v1=00"):format(now) }, "{}", "s", { scheme = "stripe" }))
   end)
 
+  describe("with ed25519", function()
+    local function bytes(text)
+      return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+    end
+    -- RFC 8032, 7.1, test 1.
+    local SEED = bytes "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+    local PUBLIC = bytes "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    local PRIVATE_KEY, PUBLIC_KEY = "whsk_" .. base64.encode(SEED), "whpk_" .. base64.encode(PUBLIC)
+
+    it("makes the signature of RFC 8032", function()
+      assert.equal(PUBLIC, core.ed25519_public(SEED))
+      local signature = bytes("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+        .. "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")
+      assert.equal(signature, core.ed25519_sign(SEED, ""))
+      assert.is_true(core.ed25519_verify(PUBLIC, "", signature))
+      assert.is_false(core.ed25519_verify(PUBLIC, "x", signature))
+      assert.is_false(core.ed25519_verify(PUBLIC, "", signature:sub(1, 63)))
+    end)
+
+    it("signs by whsk_, verifies by whpk_ or whsk_, beside HMAC while secrets change", function()
+      local headers, body = webhook.sign({ a = 1 }, { PRIVATE_KEY, SECRET })
+      assert.matches("^v1a,%S+ v1,%S+$", headers["webhook-signature"])
+      for _, secret in ipairs { PUBLIC_KEY, PRIVATE_KEY, SECRET, "whsk_" .. base64.encode(SEED .. PUBLIC) } do
+        assert.same({ a = 1 }, webhook.verify(headers, body, secret))
+      end
+      refused("does not match", webhook.verify(headers, body .. " ", PUBLIC_KEY))
+      refused("does not match", webhook.verify(headers, body, "whpk_" .. base64.encode(SEED)))
+      assert.equal(PUBLIC_KEY, webhook.verifier_of(PRIVATE_KEY))
+      assert.equal(SECRET, webhook.verifier_of(SECRET))
+    end)
+
+    it("takes no signature of one kind for one of the other", function()
+      local headers, body = webhook.sign("x", SECRET)
+      headers["webhook-signature"] = headers["webhook-signature"]:gsub("^v1,", "v1a,")
+      refused("does not match", webhook.verify(headers, body, SECRET))
+      refused("does not match", webhook.verify(headers, body, PUBLIC_KEY))
+    end)
+
+    it("says what is wrong with a secret", function()
+      for secret, why in pairs { ["whsk_AAAA"] = "32 or 64 bytes", ["whpk_AAAA"] = "32 bytes", ["whxx_AAAA"] = "whsec_, whsk_ and whpk_",
+        ["whsk_" .. base64.encode(SEED .. SEED)] = "public key of another" } do
+        local value, err = webhook.verify({ ["webhook-id"] = "a", ["webhook-signature"] = "v1,x",
+          ["webhook-timestamp"] = ("%d"):format(tasker.now() // 1) }, "x", secret)
+        assert.is_nil(value)
+        assert.equal("invalid", err.code)
+        assert.matches(why, err.message, 1, true)
+      end
+      assert.matches("whpk_, which verifies", select(2, webhook.sign("x", PUBLIC_KEY)).message, 1, true)
+    end)
+
+    it("agrees with node:crypto in both directions", function()
+      if not peer.has_node then return pending "skipped: Node is not installed" end
+      local body, now = '{"n":1}', ("%d"):format(tasker.now() // 1)
+      local function node(...)
+        local result = harness.process.run { "node", "spec/peers/webhooks.mjs", ... }
+        assert.equal(0, result.status, result.stderr)
+        return (result.stdout:gsub("\n$", ""))
+      end
+      local theirs = node("sign", PRIVATE_KEY, "msg_1", now, body)
+      assert.same({ n = 1 }, webhook.verify({ ["webhook-id"] = "msg_1", ["webhook-timestamp"] = now, ["webhook-signature"] = theirs },
+        body, PUBLIC_KEY))
+      local headers = webhook.sign(body, PRIVATE_KEY)
+      assert.equal("ok", node("verify", PUBLIC_KEY, headers["webhook-id"], headers["webhook-timestamp"], headers["webhook-signature"],
+        body))
+    end)
+  end)
+
   it("agrees with the reference library in both directions", function()
     if not peer.has "standardwebhooks" then return pending "skipped: standardwebhooks is not installed (tools/peers)" end
     local body, now = '{"type":"task.completed","n":1}', tostring(math.floor(tasker.now()))
