@@ -102,7 +102,7 @@ local function graph_of(subject, options)
     return source.definition(subject)
   end
   local graph
-  graph, err = source.task(subject, definition_of(subject, options.definition))
+  graph, err = source.task(subject, definition_of(subject, options.definition), options.gantt or options.format == "gantt")
   if graph then
     require("tasker.diagram.overlay").apply(graph, options.events, time.seconds(options.now))
   end

@@ -299,7 +299,7 @@ end
 -- A step that runs what guards and actions say, where a state has no code of its own.
 local function add_decider(m, name, node, outcome, transitions)
   add_step(m, { name = name, run = function() return outcome end },
-    { state = node, transitions = { [outcome] = transitions }, cases = { { name = outcome, to = { transitions[1].to } } } })
+    { state = node, decides = true, transitions = { [outcome] = transitions }, cases = { { name = outcome, to = { transitions[1].to } } } })
   return name
 end
 
@@ -634,7 +634,7 @@ local function visit(info, run, go_to)
   end
 end
 
---- Makes a step of the handler a state of the machine.
+--- Makes a step of the handler a state of the machine: what runs is a visit around its code, `visit(code)`.
 -- @tab step
 -- @tab made what translate said besides the definition
 -- @func go_to gets the view of the step and the name of the next
@@ -644,7 +644,9 @@ function machine.apply(step, made, go_to)
   if info.pass then
     step.kind, step.sleep = "pass", nil
   elseif info.transitions then
-    step.run = visit(info, step.run, go_to)
+    step.code = step.run
+    step.visit = function(run) return visit(info, run, go_to) end
+    step.run = step.visit(step.code)
   end
 end
 
@@ -667,7 +669,7 @@ function machine.describe(out, step, index_of)
   out.join_count = info.join_count
 end
 
---- What the store keeps of a state: where its outcomes lead.
+--- What the store keeps of a state: where its outcomes may lead, in the order of the guards.
 -- @tab step
 -- @treturn table|nil
 function machine.outline(step)
@@ -675,11 +677,22 @@ function machine.outline(step)
   if not info then
     return nil
   end
-  local on = {}
+  local on, guarded = {}, {}
   for _, case in ipairs(info.cases) do
     on[case.name] = case.to
   end
-  return { on = next(on) and on or nil, after = info.after, final = info.final, history = info.history }
+  for outcome, transitions in pairs(info.transitions or {}) do
+    on[outcome] = {}
+    for i, transition in ipairs(transitions) do
+      on[outcome][i] = transition.to
+      if transition.guard then
+        guarded[outcome] = guarded[outcome] or {}
+        table.insert(guarded[outcome], transition.to)
+      end
+    end
+  end
+  return { on = next(on) and on or nil, guarded = next(guarded) and guarded or nil, after = info.after, final = info.final,
+    history = info.history, decides = info.decides }
 end
 
 return machine

@@ -18,6 +18,7 @@ local CASES = {
   { name = "running", subject = graphs.running },
   { name = "compared", subject = graphs.order, options = { compare = graphs.older } },
   { name = "hostile", subject = graphs.hostile },
+  { name = "machine", subject = graphs.machine },
 }
 
 local function draw(subject, format, more)
@@ -421,6 +422,52 @@ describe("steps that decide and wait", function()
     local nodes = decoded(deciding("2.0.0", 120), { compare = deciding("1.0.0", 60) })
     assert.same({ "sleep: 60 -> 120" }, nodes.later.changes)
     assert.is_nil(nodes.route.change)
+  end)
+end)
+
+describe("machines", function()
+  it("are drawn as states, and arrows with the outcomes that lead along them", function()
+    local nodes, edges = decoded(graphs.machine)
+    assert.same({ "initial" }, nodes.draft.notes)
+    assert.same({ "ends in error" }, nodes.refused.notes)
+    assert.equal("final", nodes.paid.kind)
+    assert.equal("state", nodes.draft.kind)
+    assert.is_nil(nodes["ask.after"])
+    assert.is_nil(nodes["ask.on.reject"])
+    assert.equal("again [guard]", edges["draft draft"].label)
+    assert.equal("again", edges["draft refused"].label)
+    assert.equal("reject", edges["ask draft"].label)
+    assert.equal("after 1 d 0 h", edges["ask refused"].label)
+    assert.equal("noted, timeout", edges["both.note.wait both.note.seen"].label)
+    contains(draw(graphs.machine, "mermaid"), '-->|"reject"| s1', 's1 -->|"again [guard]"| s1')
+    contains(draw(graphs.machine, "text"), "again on again [guard]", "reject", "approval, 2 of 2")
+  end)
+
+  it("show of a task the visits, what was taken and what was not, and each visit over time", function()
+    local app = harness.open "memory"
+    local round = 0
+    local handler = harness.machine { initial = "work", states = {
+      work = { run = function() round = round + 1 return round < 3 and "more" or "ok" end,
+        on = { more = "rest", ok = "done", bad = "lost" } },
+      rest = { sleep = 0.001, on = { done = { target = "work", action = function() end } }, after = { [3600] = "lost" } },
+      lost = { final = "error" }, done = { final = true },
+    } }
+    local task = assert(app:run(handler))
+    local nodes, edges = decoded(task)
+    assert.equal(3, nodes.work.visits)
+    assert.equal(2, nodes.rest.visits)
+    assert.equal("complete", nodes.rest.status)
+    assert.equal("skipped", nodes.lost.status)
+    assert.is_true(edges["work rest"].taken)
+    assert.is_true(edges["rest work"].taken)
+    assert.is_true(edges["work done"].taken)
+    assert.is_false(edges["work lost"].taken)
+    assert.is_false(edges["rest lost"].taken)
+    contains(draw(task, "text"), "3 visits")
+    contains(draw(task, "text", { gantt = true }), "work[3]")
+    xml.check(draw(task, "svg"))
+    xml.check(draw(task, "gantt"))
+    harness.clean()
   end)
 end)
 

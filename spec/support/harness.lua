@@ -79,6 +79,13 @@ function harness.handler(definition)
   return tasker.handler(definition)
 end
 
+--- A machine whose name no other test uses.
+function harness.machine(definition)
+  serial = serial + 1
+  definition.name = definition.name or "machine_" .. serial
+  return tasker.machine(definition)
+end
+
 --- A handler of one step named "only" that runs fn; other fields of the step in `fields`.
 function harness.one_step(fn, fields)
   local step = { name = "only", run = fn }

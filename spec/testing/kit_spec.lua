@@ -259,6 +259,26 @@ describe("tasker.testing", function()
       assert.equal("complete", task.steps.b.status)
     end)
 
+    it("says where a machine's state leads, as its code does; a failure is the state's", function()
+      open()
+      local handler = tasker.machine { namespace = "kit", name = "machine", initial = "draft", retry = { limit = 2, backoff = "none" },
+        states = {
+          draft = { run = function() return "bad" end, on = { ok = "pay", again = "draft", bad = "lost" } },
+          pay = { run = function() error "called" end, on = { done = "done" } },
+          done = { final = true }, lost = { final = "error" },
+        } }
+      app:stub(handler, "draft", function(_, step) return step.name == "draft" and "again" or "ok", { seen = step.name } end)
+      app:stub(handler, "pay", "done")
+      app:fail(handler, "pay", { times = 1 })
+      local task = assert(app:run(handler))
+      assert.equal("complete", task.status)
+      assert.same({ seen = "draft[2]" }, task.results.draft)
+      assert.equal(2, task.steps.pay.attempts)
+      assert.equal(2, #app:calls(handler, "draft"))
+      assert.same({ "draft: fail", "draft: retry", "lost: fail", "pay: fail" }, assert(app:coverage(handler)).missed)
+      assert.has_error(function() app:stub(handler, "done", 1) end, "testing.stub: step 'done' has no code of its own: nothing runs in it")
+    end)
+
     it("stands for each element of a map", function()
       define("mapped", { { name = "each", map = function() return { "x", "y" } end, run = function() return 0 end } })
       app:stub("kit/mapped", "each", function(_, step) return step.item .. step.index end)

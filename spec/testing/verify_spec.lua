@@ -1,5 +1,5 @@
 local assert = require "luassert"
-local process = require "spec.support.process"
+local examples = require "spec.support.examples"
 local tasker = require "tasker"
 local testing = require "tasker.testing"
 
@@ -135,6 +135,74 @@ describe("testing.verify finds", function()
   end)
 end)
 
+describe("testing.verify of a machine finds", function()
+  local function machine(states, more)
+    serial = serial + 1
+    local definition = { namespace = "verify", name = "machine" .. serial, initial = "first", states = states }
+    for name, value in pairs(more or {}) do
+      definition[name] = value
+    end
+    return tasker.machine(definition)
+  end
+
+  it("a state that waits for a signal without a limit, and the way there", function()
+    local found, err = problems_of(machine {
+      first = { run = never_called, on = { small = "done", large = { { target = "ask", guard = never_called }, { target = "done" } } } },
+      ask = { approval = { approvers = { "ann" } }, on = { approve = "wait", reject = "first" } },
+      wait = { signal = "paid", on = { paid = "done" } },
+      done = { final = true },
+    })
+    assert.same({ "stranded ask", "stranded wait" }, found)
+    assert.same({ "first: large" }, err.problems[1].path)
+    assert.same({ "first: large", "ask: approve" }, err.problems[2].path)
+  end)
+
+  it("one in a part of a parallel state", function()
+    assert.same({ "stranded first.right.wait" }, problems_of(machine {
+      first = { parallel = true, on = { done = "done" }, states = {
+        left = { initial = "work", states = { work = { run = never_called, on = { ok = "ended" } }, ended = { final = true } } },
+        right = { initial = "wait", states = { wait = { signal = "paid", on = { paid = "ended" } }, ended = { final = true } } },
+      } },
+      done = { final = true },
+    }))
+  end)
+
+  it("states that lead to each other only", function()
+    local found, err = problems_of(machine {
+      first = { run = never_called, on = { ok = "done", again = "left" } },
+      left = { run = never_called, on = { ok = "right" } }, right = { run = never_called, on = { ok = "left" } },
+      done = { final = true },
+    })
+    assert.same({ "endless left" }, found)
+    assert.matches("from state 'left' no final state can be reached %(after first: again%)", err.message)
+    assert.same({ "endless first" }, problems_of(machine {
+      first = { run = never_called, on = { ok = "second" } }, second = { run = never_called, on = { ok = "first" } },
+    }))
+  end)
+
+  it("a limit that never comes, and a task's that comes too early", function()
+    assert.same({ "never_succeeds first.after" }, problems_of(machine {
+      first = { sleep = 10, on = { done = "done" }, after = { [60] = "done" } }, done = { final = true },
+    }))
+    assert.same({ "never_succeeds done", "never_succeeds first" }, problems_of(machine({
+      first = { sleep = 100, on = { done = "done" } }, done = { final = true },
+    }, { timeout = 60 })))
+  end)
+
+  it("nothing where every state has a way out", function()
+    assert.is_true(testing.verify(machine {
+      first = { run = never_called, on = { ok = "nested", again = "first" }, after = { [5] = "wait" } },
+      nested = { initial = "a", history = true, on = { done = "wait" }, states = {
+        a = { run = never_called, on = { ok = "b" } },
+        b = { child = define { { name = "forever", signal = "x" } }, on = { complete = "end", error = "failed" }, after = { [9] = "end" } },
+        ["end"] = { final = true } } },
+      wait = { signal = "paid", on = { paid = "ask" }, after = { [100] = { target = "ask", action = never_called } } },
+      ask = { approval = { approvers = never_called, required = 2 }, timeout = 60, on = { approve = "done", reject = "failed" } },
+      done = { final = true }, failed = { final = "error" },
+    }))
+  end)
+end)
+
 describe("testing.verify", function()
   it("finds nothing where every wait has a limit and every step a way", function()
     assert.is_true(testing.verify(define({
@@ -175,26 +243,15 @@ describe("testing.verify", function()
   end)
 
   it("finds nothing in the examples", function()
-    local pipe = assert(io.popen "ls examples/*.lua")
-    for path in pipe:lines() do
-      local result = process.run { process.program(), "-e", ([[
-        local say, exit = print, os.exit
-        print, io.write, os.exit = function() end, function() end, function() error "exit" end
-        arg = { [0] = %q }
-        pcall(dofile, %q)
-        local all = require("tasker.registry").all()
-        for _, handler in ipairs(all) do
-          local ok, err = require("tasker.testing").verify(handler)
-          say(tostring(handler), ok and "fine" or tostring(err))
-        end
-        exit(0, false)
-      ]]):format(path, path) }
-      assert.equal(0, result.status, result.stderr)
-      for line in result.stdout:gmatch "[^\n]+" do
-        assert.matches("\tfine$", line, path .. ": " .. result.stdout)
+    for _, path in ipairs(examples.list()) do
+      local printed = examples.each_handler(path, [[
+        local ok, err = require("tasker.testing").verify(handler)
+        say(tostring(handler), ok and "fine" or tostring(err))
+      ]])
+      for line in printed:gmatch "[^\n]+" do
+        assert.matches("\tfine$", line, path .. ": " .. printed)
       end
     end
-    pipe:close()
   end)
 
   it("refuses options that cannot be", function()

@@ -31,7 +31,7 @@ local function node_record(node)
   return {
     name = node.name, kind = node.kind, notes = #node.kind_notes > 0 and node.kind_notes or nil,
     description = node.description, details = details_of(node), count = node.count, members = node.members,
-    status = node.status, attempts = node.attempts, seconds = node.seconds, started_at = time_text(node.started),
+    status = node.status, attempts = node.attempts, visits = node.visits, seconds = node.seconds, started_at = time_text(node.started),
     completed_at = time_text(node.ended), next_attempt_at = time_text(node.next_attempt), waiting_for = node.waiting_for,
     error = node.error, critical = node.critical, runs = runs_of(node), change = node.change,
     changes = node.change_texts and #node.change_texts > 0 and node.change_texts or nil,

@@ -93,6 +93,8 @@ local NOTES = {
     return ("approval, %s of %s"):format(approval.required or count or "all", count or "some")
   end,
   switch = function() return "switch" end,
+  state = function(step) return step.state and step.state.history and "history" or "" end,
+  final = function(step) return step.state.final == "error" and "ends in error" or "" end,
 }
 
 --- What is to be said of a step's kind, in a few words each.
@@ -102,7 +104,8 @@ local NOTES = {
 function look.kind_notes(kind, step)
   local notes = {}
   if NOTES[kind] then
-    notes[1] = measure.clean(NOTES[kind](step)):match("^(.-)%s*$")
+    local note = measure.clean(NOTES[kind](step)):match("^(.-)%s*$")
+    notes[1] = note ~= "" and note or nil
   end
   if step.map then
     notes[#notes + 1] = "for each" .. (step.instances and (" of %d"):format(step.instances) or "")
@@ -159,6 +162,9 @@ function look.execution_notes(node, day)
   if node.attempts and node.attempts > 1 then
     notes[#notes + 1] = (node.count and "up to " or "") .. format.plural(node.attempts, "attempt")
   end
+  if node.visits and node.visits > 1 then
+    notes[#notes + 1] = format.plural(node.visits, "visit")
+  end
   return notes
 end
 
@@ -169,6 +175,13 @@ local LONGEST_NOTE = 44
 -- @treturn bool
 function look.has_error(node)
   return node.error ~= nil and node.status ~= "complete"
+end
+
+--- What is said of a node that leads to itself.
+-- @param loop the arrow's label, or true
+-- @treturn string
+function look.loop_note(loop)
+  return type(loop) == "string" and measure.cut("again on " .. loop, LONGEST_NOTE) or "again and again"
 end
 
 --- The lines below a node's name: of its kind, of its execution, of its error, of what changed.

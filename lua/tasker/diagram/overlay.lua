@@ -105,11 +105,14 @@ end
 function overlay.apply(graph, events, now)
   local into = {}
   graph.task.now = not graph.task.ended and now or nil
-  add_attempts(graph, events or {})
   for i, node in ipairs(graph.nodes) do
     into[i] = {}
     add_seconds(node, now)
   end
+  if graph.machine then
+    return   -- its arrows are marked already, and of a task that is in one state at a time the whole way is critical
+  end
+  add_attempts(graph, events or {})
   for _, edge in ipairs(graph.edges) do
     local from, to = graph.nodes[edge.from], graph.nodes[edge.to]
     edge.taken = not (was_missed(from) or was_missed(to))

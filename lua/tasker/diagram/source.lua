@@ -18,6 +18,7 @@ local format = require "tasker.cli.support.format"
 local handler = require "tasker.handler"
 local look = require "tasker.diagram.look"
 local measure = require "tasker.diagram.measure"
+local states = require "tasker.diagram.states"
 local suggest = require "tasker.suggest"
 
 local source = {}
@@ -129,7 +130,9 @@ end
 local KINDS = { "handler", "child", "sleep", "signal", "approval", "switch" }
 
 local function kind_of(described)
-  if type(described.kind) == "string" then
+  if described.kind == "pass" then
+    return described.state and described.state.final and "final" or "state"
+  elseif type(described.kind) == "string" then
     return described.kind
   end
   for _, kind in ipairs(KINDS) do
@@ -179,6 +182,7 @@ local function add_edge(graph, seen, from, to, label)
   if label then
     edge.label = edge.label and edge.label .. ", " .. label or label
   end
+  return edge
 end
 
 local function no_such_step(title, step, field, name, index_of)
@@ -246,30 +250,6 @@ local function described_of(definition)
   return definition
 end
 
-local LONGEST_SUBTITLE = 100
-
---- The graph of a definition.
--- @tab definition a handler, a stored definition (`{namespace, name, version, json}`), or one decoded (`{name, steps}`)
--- @treturn table|nil
--- @return err `invalid`
-function source.definition(definition)
-  local described, made = described_of(definition)
-  local title = full_name(definition)
-  local index_of, err = check_steps(described, title)
-  if not index_of then
-    return nil, err
-  end
-  local description = text_of(described.description)
-  local graph = { title = title, nodes = {}, edges = {},
-    subtitle = description and measure.cut(description, LONGEST_SUBTITLE) }
-  for i, step in ipairs(described.steps) do
-    graph.nodes[i] = new_node(step, made and made[i])
-  end
-  return link(graph, described.steps, index_of)
-end
-
--- ---- Tasks ----
-
 local function error_text(err)
   err = known(err)
   if type(err) ~= "table" then
@@ -289,6 +269,68 @@ local function add_execution(node, step)
   node.waiting_for = text_of(step.waiting_for)
   node.error = error_text(step.error)
 end
+
+-- States that run code look like states.
+local STATES = { run = "state", handler = "state" }
+
+-- Of a machine: the nodes of its states alone, and the arrows between them.
+local function keep_states(graph, steps, records)
+  local nodes, index_of, seen, by_name = {}, {}, {}, {}
+  for _, node in ipairs(graph.nodes) do
+    by_name[node.name] = node
+  end
+  local drawn, ended = states.drawn(steps, records)
+  for i, state in ipairs(drawn) do
+    local node = by_name[measure.clean(state.name)]
+    nodes[i], index_of[state.name] = node, i
+    node.visits = records and state.visits
+    node.kind = STATES[node.kind] or node.kind
+    if state.initial then
+      table.insert(node.kind_notes, 1, "initial")
+    end
+    if state.record then
+      add_execution(node, state.record)
+    end
+  end
+  graph.nodes, graph.machine = nodes, true
+  for _, arrow in ipairs(states.arrows(steps)) do
+    local from, to = index_of[arrow.from], index_of[arrow.to]
+    if from and to then
+      local edge = add_edge(graph, seen, from, to, arrow.label and measure.clean(arrow.label))
+      if records then
+        edge.taken = edge.taken or states.was_taken(arrow, nodes[from], nodes[to], ended)
+      end
+    end
+  end
+  return graph
+end
+
+local LONGEST_SUBTITLE = 100
+
+--- The graph of a definition.
+-- @tab definition a handler, a stored definition (`{namespace, name, version, json}`), or one decoded (`{name, steps}`)
+-- @treturn table|nil
+-- @return err `invalid`
+function source.definition(definition)
+  local described, made = described_of(definition)
+  local title = full_name(definition)
+  local index_of, err = check_steps(described, title)
+  if not index_of then
+    return nil, err
+  end
+  local description = text_of(described.description)
+  local graph = { title = title, nodes = {}, edges = {},
+    subtitle = description and measure.cut(description, LONGEST_SUBTITLE) }
+  for i, step in ipairs(described.steps) do
+    graph.nodes[i] = new_node(step, made and made[i])
+  end
+  if states.are(described.steps) then
+    return keep_states(graph, described.steps)
+  end
+  return link(graph, described.steps, index_of)
+end
+
+-- ---- Tasks ----
 
 local function task_subtitle(task)
   local text = ("task %s · %s"):format(task.id, format.status(task.status))
@@ -321,6 +363,14 @@ local function enrich(steps, definition)
   return enriched
 end
 
+local function defined(steps)
+  local list = {}
+  for _, step in ipairs(steps) do
+    list[#list + 1] = not step.undefined and step or nil
+  end
+  return list
+end
+
 -- The steps without the elements of maps: a map is one node, whatever the length of its list.
 local function without_elements(steps)
   local maps, kept = {}, {}
@@ -339,9 +389,10 @@ end
 --- The graph of a task.
 -- @tab task as app:task gives it
 -- @tab[opt] definition of its handler, as for source.definition: kinds of steps and labels come from it
+-- @bool[opt] by_visit of a machine each visit is a node, and there are no arrows
 -- @treturn table|nil
 -- @return err `invalid`
-function source.task(task, definition)
+function source.task(task, definition, by_visit)
   local title = full_name(task)
   local index_of, err = check_steps(task, title)
   if not index_of then
@@ -359,6 +410,9 @@ function source.task(task, definition)
     local node = new_node(step, step.made, step.undefined)
     add_execution(node, kept[i])
     graph.nodes[i] = node
+  end
+  if not by_visit and states.are(steps) then
+    return keep_states(graph, defined(steps), kept)
   end
   return link(graph, steps, index_of)
 end

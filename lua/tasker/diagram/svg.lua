@@ -17,7 +17,7 @@ local function loops_of(graph)
   local loops = {}
   for _, edge in ipairs(graph.edges) do
     if edge.from == edge.to then
-      loops[edge.from] = true
+      loops[edge.from] = edge.label or true
     end
   end
   return loops

@@ -22,10 +22,10 @@ local SHAPES = {
 --- What a node's box has in it, and its size.
 -- @tab node
 -- @string[opt] day the date that need not be said
--- @bool[opt] has_loop
+-- @param[opt] loop label of the arrow to itself, or true
 -- @treturn table `{lines = {{text, class, height}}, mark, width, height, rise, outer_width, outer_height}`; a stack rises
 -- above its box
-function nodes.box(node, day, has_loop)
+function nodes.box(node, day, loop)
   local lines, widest = {}, 0
   local function add(text, size, class, height)
     lines[#lines + 1] = { text = text, class = class, height = height }
@@ -40,6 +40,9 @@ function nodes.box(node, day, has_loop)
   for _, note in ipairs(look.notes(node, day)) do
     add(note, style.NOTE, "o", NOTE_LINE)
   end
+  if type(loop) == "string" then
+    add(look.loop_note(loop), style.NOTE, "o", NOTE_LINE)
+  end
   local height = 2 * PADDING_Y
   for _, line in ipairs(lines) do
     height = height + line.height
@@ -51,7 +54,7 @@ function nodes.box(node, day, has_loop)
     width = math.max(44, widest + 2 * padding + (mark and style.MARK + 8 or 0)) }
   local sheets = node.count and 2 * STACK or 0
   box.rise = sheets
-  box.outer_width = box.width + 2 * sheets + (has_loop and 2 * LOOP or 0)
+  box.outer_width = box.width + 2 * sheets + (loop and 2 * LOOP or 0)
   box.outer_height = box.height + 2 * sheets
   return box
 end

@@ -15,15 +15,15 @@ local NAME_COLUMNS = 32
 
 -- ---- Boxes ----
 
-local function box_of(node, day, options, has_loop)
+local function box_of(node, day, options, loop)
   local sign = look.sign(node, options.ascii)
   local lines = measure.wrap(node.name, NAME_COLUMNS)
   lines[1] = (sign and sign .. " " or "") .. (node.count and look.count_label(node) .. " " or "") .. lines[1]
   for _, note in ipairs(look.notes(node, day)) do
     lines[#lines + 1] = note
   end
-  if has_loop then
-    lines[#lines + 1] = "again and again"
+  if loop then
+    lines[#lines + 1] = look.loop_note(loop)
   end
   local width = 3
   for i, line in ipairs(lines) do
@@ -287,7 +287,7 @@ end
 function boxes.draw(graph, options, columns)
   local day, list, loops = graph.task and graph.task.day, {}, {}
   for _, edge in ipairs(graph.edges) do
-    loops[edge.from] = loops[edge.from] or edge.from == edge.to
+    loops[edge.from] = loops[edge.from] or edge.from == edge.to and (edge.label or true)
   end
   for i, node in ipairs(graph.nodes) do
     list[i] = box_of(node, day, options, loops[i])

@@ -31,10 +31,14 @@ end
 
 local function count(counts, handler, record)
   local index = handler.index_of[record.name]
+  if not index and handler.machine then
+    index = handler.index_of[record.name:match "^(.*)%[%d+%]$"]   -- a later visit of a state
+  end
   if not index then
     return
   end
-  local step, of_step = handler.steps[index], counts[record.name]
+  local step = handler.steps[index]
+  local of_step = counts[step.name]
   local outcome = outcomes.seen(step, record)
   if outcome then
     of_step[outcome] = (of_step[outcome] or 0) + 1

@@ -20,6 +20,7 @@ local INSTEAD = {
   signal = "send the signal (app:signal), or let its time pass (app:advance)",
   approval = "decide (app:approve, app:reject), or let its time pass (app:advance)",
   sleep = "it is over at once when the app is drained",
+  pass = "nothing runs in it",
 }
 
 local Doubles = {}
@@ -100,7 +101,8 @@ end
 --- Puts something in the place of a step's code.
 -- @param reference a handler, or its name
 -- @string name the step
--- @param value the results (of a switch: the branch); a function as `run`; or `{run =, compensate =}` of such
+-- @param value the results (of a switch: the branch; of a machine's state: the outcome); a function as `run`; or `{run =,
+-- compensate =}` of such
 -- @int level as in error, counted from the caller
 function Doubles:stub(reference, name, value, level)
   local key = key_to_double(reference, name, "testing.stub", level + 1)
@@ -186,6 +188,9 @@ local function wrap_step(self, handler, step)
     if step[part] then
       wrapped[part] = double(self, handler, step.name .. ending, step[part])
     end
+  end
+  if step.visit then   -- a state: what stands in for its code says where it leads, as that does
+    wrapped.run = step.visit(double(self, handler, step.name, step.code))
   end
   if step.switch then
     wrapped.switch = double(self, handler, step.name, step.switch)

@@ -42,6 +42,10 @@ function OF_KIND.approval(step)
   return list
 end
 
+function OF_KIND.pass(step)
+  return { step.state.final == "error" and "fail" or "complete" }
+end
+
 function OF_KIND.child()
   return { "complete", "fail" }
 end

@@ -5,6 +5,7 @@ local check = require "tasker.check"
 local combinations = require "tasker.testing.combinations"
 local errors = require "tasker.errors"
 local graph = require "tasker.graph"
+local machine_walks = require "tasker.testing.machine_walks"
 local handlers = require "tasker.handler"
 local outcomes = require "tasker.testing.outcomes"
 local reference = require "tasker.reference"
@@ -25,6 +26,9 @@ local SUCCEEDED = { complete = true, resolved_manually = true }
 -- What came otherwise than meant, and the branches taken, in the order of the steps.
 local function path_of(handler, combination, last)
   local path = {}
+  if combination.path then
+    return combination.path
+  end
   for _, step in ipairs(handler.steps) do
     local outcome = combination[step.name] or outcomes.of(step)[1]
     if step.name ~= last and (step.switch or (combination[step.name] and outcome ~= outcomes.of(step)[1])) then
@@ -52,26 +56,38 @@ local function add(found, kind, step, path, message)
   found[#found + 1] = { kind = kind, step = step, path = path, message = message .. after(path) }
 end
 
+-- Of a later visit the state's.
+local function own_name(handler, name)
+  return handler.machine and not handler.index_of[name] and name:match "^(.*)%[%d+%]$" or name
+end
+
 -- A task that nothing moves any more.
 local function note_stranded(found, handler, combination, task)
   for _, record in ipairs(task.steps) do
     if record.status == "waiting" or record.status == "ready" or record.status == "in_progress" then
-      local path = path_of(handler, combination, record.name)
-      add(found, "stranded", record.name, path, ("step '%s' can strand the task: %s"):format(record.name,
+      local name = own_name(handler, record.name)
+      local path = path_of(handler, combination, name)
+      add(found, "stranded", name, path, ("step '%s' can strand the task: %s"):format(name,
         WHY_WAITING[record.waiting_for] or ("nothing moves it from %s"):format(record.status)))
     end
   end
 end
 
-local function note_statuses(seen, task)
+local function note_statuses(seen, task, handler)
   for _, record in ipairs(task.steps) do
-    local statuses = seen[record.name] or {}
-    seen[record.name] = statuses
+    local name = own_name(handler, record.name)
+    local statuses = seen[name] or {}
+    seen[name] = statuses
     statuses[record.status] = true
   end
 end
 
 -- ---- What all of them show ----
+
+-- A state that is an end in error is reached when it fails.
+local function ends_in_error(step)
+  return step.state ~= nil and step.state.final == "error"
+end
 
 local function succeeded(seen, name)
   for status in pairs(seen[name] or {}) do
@@ -102,9 +118,10 @@ local function cause_of(handler, seen, index)
   return first and handler.steps[first].name
 end
 
-local function note_failing(found, handler, seen, count, complete)
+local function note_failing(found, handler, seen, count, complete, left_out)
   for index, step in ipairs(handler.steps) do
-    if not succeeded(seen, step.name) then
+    local ended = succeeded(seen, step.name) or ends_in_error(step) and (seen[step.name] or {}).error
+    if not ended and not left_out[step.name] and seen[step.name] then
       local cause = cause_of(handler, seen, index)
       local why = cause and ("because '%s' does not"):format(cause)
         or ("in each of the %d combinations %s it is %s"):format(count, complete and "that there are" or "walked",
@@ -175,14 +192,33 @@ end
 
 -- ---- The walk ----
 
+-- What is walked: combinations of outcomes, of a machine ways through it. States that never come to an end are noted.
+local function walks_of(handler, limit, found)
+  if not handler.machine then
+    return combinations.of(handler, math.max(1, math.min(limit, MOST_STEPS // #handler.steps)))
+  end
+  local walks, endless = machine_walks.of(handler)
+  for _, step in ipairs(handler.steps) do
+    local one = endless[step.name]
+    if one and one.first then
+      add(found, "endless", step.name, one.path, ("from state '%s' no final state can be reached"):format(step.name))
+    end
+  end
+  local complete = #walks <= limit
+  for i = #walks, limit + 1, -1 do
+    walks[i] = nil
+  end
+  return walks, complete, endless
+end
+
 local function walk(handler, limit)
-  local list, complete = combinations.of(handler, math.max(1, math.min(limit, MOST_STEPS // #handler.steps)))
   local found, seen = {}, {}
+  local list, complete, left_out = walks_of(handler, limit, found)
   local walking = walker.new(handler)
   local ok, why = pcall(function()
     for _, combination in ipairs(list) do
       local task, endless = walking:play(combination)
-      note_statuses(seen, task)
+      note_statuses(seen, task, handler)
       if endless then
         add(found, "endless", nil, path_of(handler, combination), ("the task of %s does not come to an end"):format(tostring(handler)))
       elseif not FINAL[task.status] then
@@ -194,7 +230,7 @@ local function walk(handler, limit)
   if not ok then
     error(why, 0)
   end
-  note_failing(found, handler, seen, #list, complete)
+  note_failing(found, handler, seen, #list, complete, left_out or {})
   note_descent(found, handler)
   return found
 end

@@ -4,6 +4,7 @@
 local core = require "tasker.core"
 local definitions = require "tasker.definitions"
 local errors = require "tasker.errors"
+local machine_walks = require "tasker.testing.machine_walks"
 local outcomes = require "tasker.testing.outcomes"
 local handlers = require "tasker.handler"
 local reference = require "tasker.reference"
@@ -22,7 +23,8 @@ local SLEEP_SECONDS = 60
 local CLOCK = 1767225600
 
 -- In the place of a child: a task that ends as is laid down. Not in the registry, only in the walk's store.
-local STAND_INS = { complete = "verify/child-that-completes", fail = "verify/child-that-fails" }
+local STAND_INS = { complete = "verify/child-that-completes", fail = "verify/child-that-fails",
+  after = "verify/child-that-waits" }
 
 local FINAL = { complete = true, error = true, cancelled = true, resolved_manually = true }
 
@@ -74,8 +76,16 @@ end
 local function lay_down(self, step)
   local first = outcomes.of(step)[1]
 
+  local function choice()
+    local run = core.run()
+    return machine_walks.choice(self.combinations[run.task_id], step_view.name(run), step.name)
+  end
+
   local function wanted()
     local combination = self.combinations[core.run().task_id]
+    if combination and combination.choices then
+      return machine_walks.outcome(choice(), step)
+    end
     return combination and combination[step.name] or first
   end
 
@@ -86,8 +96,17 @@ local function lay_down(self, step)
     return {}
   end
 
+  local function visit(_, view)
+    local made = choice()
+    if made.after then
+      return errors.snooze(made.after + SLEEP_SECONDS)
+    end
+    step_view.go_to(view, made.to)
+    return {}
+  end
+
   local laid = {
-    run = step.run and play, compensate = step.compensate and function() end,
+    run = step.run and (step.state and visit or play), compensate = step.compensate and function() end,
     ask = step.ask and function() return {} end,
     when = step.when and function() return wanted() ~= "skipped" end,
     switch = step.switch and function()
@@ -131,9 +150,10 @@ end
 local function define_stand_ins(self, engine)
   for outcome, full in pairs(STAND_INS) do
     local namespace, name = reference.parse(full)
-    local made = assert(handlers.new { namespace = namespace, name = name, steps = { { name = "end", run = function()
-      return outcome == "complete" or error(errors.permanent("laid down"), 0)
-    end } } })
+    local made = assert(handlers.new { namespace = namespace, name = name, steps = {
+      outcome == "after" and { name = "end", signal = "never" } or { name = "end", run = function()
+        return outcome == "complete" or error(errors.permanent("laid down"), 0)
+      end } } })
     self.stand_ins[made] = true
     self:bind(engine, made)
   end
@@ -185,14 +205,18 @@ end
 
 -- Does for a step that waits what is laid down. True: something was done.
 local function act(self, id, combination, record)
-  local step = self.handler.steps[self.handler.index_of[record.name]]
-  if not step then
+  local step = self.handler.steps[self.handler.index_of[record.name] or self.handler.index_of[record.name:match "^(.*)%[%d+%]$"]]
+  local wanted
+  if combination.choices then
+    wanted = machine_walks.outcome(machine_walks.choice(combination, record.name, step.name), step)
+  elseif record.name ~= step.name then
     return false   -- an element of a map: it waits for its next attempt
+  else
+    wanted = combination[record.name] or outcomes.of(step)[1]
   end
-  local wanted = combination[record.name] or outcomes.of(step)[1]
   if record.waiting_for == "signal" and wanted == "signal" then
     return self.app:signal(id, step.signal, true) ~= nil
-  elseif record.waiting_for == "approval" and (wanted == "approve" or wanted == "reject") then
+  elseif record.waiting_for == "approval" and (wanted == "approve" or wanted == "reject" or wanted == "changes") then
     return vote(self, id, record, wanted)
   end
   return false
@@ -216,7 +240,7 @@ local function go_on(self, id, combination)
 end
 
 --- Plays one combination to its end, or to where nothing moves it any more.
--- @tparam {[string]=string} combination outcomes by step; those not named go as they are meant to
+-- @tab combination outcomes by step, those not named go as they are meant to; of a machine a walk of tasker.testing.machine_walks
 -- @treturn table the task
 -- @treturn bool is it endless
 function Walker:play(combination)

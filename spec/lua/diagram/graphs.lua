@@ -1,4 +1,6 @@
 --- What the tests of diagrams draw: definitions and tasks as tables, the same at every run.
+local tasker = require "tasker"
+
 local graphs = {}
 
 local DAY = "2026-03-29T"
@@ -136,6 +138,23 @@ graphs.hostile = {
     { name = "`code` {brace} [bracket] (paren) | pipe %% end", depends_on = '"quoted"',
       switch = true, cases = { ['x"|<y>'] = "bad \xff\xfe utf8 \u{FFFF}" } },
     { name = "end" },
+  },
+}
+
+local function never() end
+
+graphs.machine = tasker.machine {
+  namespace = "office", name = "claim", initial = "draft", description = "what machines have",
+  states = {
+    draft = { run = never, on = { ok = "ask", again = { { target = "draft", guard = never }, { target = "refused" } } } },
+    ask = { approval = { approvers = { "ann", "bob" }, required = 2 }, after = { [86400] = "refused" },
+      on = { approve = "both", reject = { target = "draft", action = never } } },
+    both = { parallel = true, on = { done = "paid" }, states = {
+      pay = { initial = "send", states = { send = { run = never, on = { done = "sent" } }, sent = { final = true } } },
+      note = { initial = "wait", states = { wait = { signal = "noted", timeout = 60, on = { noted = "seen", timeout = "seen" } },
+        seen = { final = true } } },
+    } },
+    paid = { final = true }, refused = { final = "error" },
   },
 }
 
