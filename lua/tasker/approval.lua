@@ -270,9 +270,11 @@ local function shown_hash(definition, task, steps, inputs)
     local name = steps[index].name
     results[name] = task.results[name]
   end
-  local text = assert(core.encode({
-    context = task.context, inputs = inputs and json.decode(inputs) or nil, results = results,
-  }, CANONICAL))
+  local shown = { context = task.context, results = results }
+  if inputs then
+    shown.inputs = json.decode(inputs)
+  end
+  local text = assert(core.encode(shown, CANONICAL))
   return (core.sha256(text):gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 

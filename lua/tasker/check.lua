@@ -92,8 +92,9 @@ function check.options(options, declared, what, level)
     end
     local impossible = declaration[2]
     local wanted = impossible and impossible(value)
-    if wanted then
-      return errors.invalid("%s '%s' must be %s, not %s", what, name, wanted, check.show(value))
+    if wanted then   -- of a table it tells itself what is wrong in it
+      return errors.invalid("%s '%s' must be %s%s", what, name, wanted,
+        type(value) ~= "table" and ", not " .. check.show(value) or "")
     end
   end
   return true
@@ -180,7 +181,7 @@ function check.not_list_of(impossible, longest)
     end
     for _, element in ipairs(value) do
       if type(element) ~= "string" then
-        return "a list of strings"
+        return ("a list of strings (%s is not)"):format(check.show(element))
       end
       local wanted = impossible and impossible(element)
       if wanted then

@@ -15,7 +15,7 @@ local function check_retry(given, fail)
   local policy = given.retry
   if policy == nil then
     return
-  elseif given.on_child_error ~= "retry" then
+  elseif given.on_child_error ~= "retry" and policy.limit ~= 1 then   -- one attempt is what there is without it
     fail("retry", "needs on_child_error = \"retry\"")
   elseif policy.decide ~= nil then
     fail("retry.decide", "is not for a step with 'child'")

@@ -200,7 +200,7 @@ local function compare_answer(definition, recorded, note, word, inputs, what, na
     note { kind = "skipped", recorded = recorded.results, message = "it ran, and would be skipped now" }
     return false
   end
-  local path, was, now = difference(recorded.inputs, inputs and json.decode(inputs) or null, "")
+  local path, was, now = difference(recorded.inputs, json.decode(inputs or "null"), "")
   if path then
     note { kind = "inputs", path = path, recorded = was, now = now, message = ("its inputs differ at '%s'"):format(path) }
   end

@@ -217,16 +217,17 @@ end
 -- @treturn int|nil index of the case
 -- @treturn string the case's name, or what is wrong
 function step_kinds.branch(step, name)
-  for _, wanted in ipairs { name, step.default } do
-    for i, case in ipairs(step.cases) do
-      if case.name == wanted then
-        return i, case.name
-      end
-    end
-  end
-  local names = {}
+  local names, default = {}, nil
   for i, case in ipairs(step.cases) do
+    if case.name == name then
+      return i, name
+    elseif case.name == step.default then
+      default = i
+    end
     names[i] = case.name
+  end
+  if default then
+    return default, step.default
   end
   return nil, ("switch: there is no branch %s; there are %s"):format(check.show(name), table.concat(names, ", "))
 end

@@ -39,6 +39,15 @@ function step_view.plan(handler, names, deps)
   return plan
 end
 
+-- What the engine keeps as a text, as a value, which may be false.
+local function value_of(text)
+  local value, err = decode(text)
+  if value == nil then
+    error(err, 0)
+  end
+  return value
+end
+
 -- A payload of a step as a value; null and nothing are nil.
 local function payload(run, index, which)
   local text, err = run.engine:payload(run.task_no, index, which)
@@ -48,7 +57,7 @@ local function payload(run, index, which)
     end
     return nil
   end
-  local value = assert(decode(text))
+  local value = value_of(text)
   if value == null then
     return nil
   end
@@ -152,7 +161,7 @@ function fields.context(run)
   if not text then
     error(err, 0)
   end
-  return assert(decode(text))
+  return value_of(text)
 end
 
 for _, name in ipairs { "tags", "initiator", "source_system", "reason", "parent_task_id", "schedule", "scheduled_at",
@@ -354,7 +363,7 @@ function step_fields.item(run)
   if not text then
     error(err, 0)
   end
-  return assert(decode(text))
+  return value_of(text)
 end
 
 function step_fields.index(run)

@@ -46,6 +46,7 @@ for _, kind in ipairs(harness.kinds) do
       task = app:run(handler, { how = "by pigeon" })
       assert.same({ complete = { "route", "slow", "post", "ship" }, skipped = { "fast" } }, by_status(task))
       assert.equal("standard", task.results.route)
+      assert.equal("standard", app:run(handler, {}).results.route, "nothing is no branch either")
     end)
 
     it("a switch without a default fails on a branch that is not there, naming it", function()

@@ -392,6 +392,7 @@ describe("a definition with a child is refused", function()
     refused({ "step 'ship'", "context" }, { run = ok, context = ok })
     refused({ "step 'ship'", "context", "object" }, { child = "a", context = { 1, 2 } })
     refused({ "step 'ship'", "retry", "on_child_error" }, { child = "a", retry = { limit = 2 } })
+    harness.handler { steps = { { name = "ship", child = "a", retry = { limit = 1 } } } }   -- which is what there is without it
     refused({ "step 'ship'", "retry.backoff" }, { child = "a", on_child_error = "retry", retry = { backoff = function() return 1 end } })
     refused({ "step 'ship'", "timeout" }, { child = "a", timeout = -1 })
   end)

@@ -19,7 +19,7 @@ for _, kind in ipairs(harness.kinds) do
 
     it("run a step once for each element, and give the results in its order", function()
       local handler = harness.handler { steps = {
-        { name = "list", run = function() return { items = { "a", { b = 1 }, tasker.null, 4 } } end },
+        { name = "list", run = function() return { items = { "a", { b = 1 }, tasker.null, 4, false } } end },
         { name = "each", depends_on = "list", map = function(task) return task.results.list.items end,
           run = function(_, step) return { item = step.item, index = step.index, name = step.name } end },
         { name = "all", depends_on = "each", run = function(task) return task.results.each end },
@@ -29,12 +29,13 @@ for _, kind in ipairs(harness.kinds) do
       assert.same({
         { item = "a", index = 1, name = "each[1]" }, { item = { b = 1 }, index = 2, name = "each[2]" },
         { item = tasker.null, index = 3, name = "each[3]" }, { item = 4, index = 4, name = "each[4]" },
+        { item = false, index = 5, name = "each[5]" },
       }, task.results.all)
       assert.same(task.results.all, task.results.each)
-      assert.equal(4, task.steps.each.instances)
+      assert.equal(5, task.steps.each.instances)
       assert.equal(0, task.steps.each.failed)
       assert.equal("complete", task.steps["each[3]"].status)
-      assert.equal(7, #task.steps)
+      assert.equal(8, #task.steps)
     end)
 
     it("an empty list is complete with an empty list", function()

@@ -48,6 +48,19 @@ describe("task in run", function()
     assert.same({ is_nil = true, a = 1 }, step.results)
   end)
 
+  it("gives false where that is what a step returned, also as inputs", function()
+    local seen
+    local task = app:run(harness.handler { steps = {
+      { name = "a", run = function() return false end },
+      { name = "b", depends_on = "a", inputs = function(task) return task.results.a end,
+        run = function(task, step) seen = { task.results.a, step.inputs } return { of_a = task.results.a } end },
+    } })
+    assert.equal("complete", task.status)
+    assert.same({ false, false }, seen)
+    assert.same({ a = false, b = { of_a = false } }, task.results)
+    assert.is_false(task.steps.b.inputs)
+  end)
+
   it("gives the results of a step that a person resolved", function()
     local handler = harness.handler { steps = {
       { name = "a", retry = { limit = 1 }, run = function() error "no" end },

@@ -86,6 +86,7 @@ for _, kind in ipairs(harness.kinds) do
         { { run_at = 4e9, delay = 1 }, "delay" }, { { requested_at = "noon" }, "requested_at" }, { { queue = "a queue" }, "queue" },
         { { bypass_steps = { "nope" } }, "nope" }, { { bypass_steps = { "b" } }, { "b", "skippable" } },
         { { delay = 0 / 0 }, "delay" }, { { version = "one" }, "version" }, { { namespace = "a/b" }, "namespace" },
+        { { tags = { "vip", 5 } }, { "tags", "5" } },
       }
       local name = tostring(handler):match "/(.*)@"
       for _, case in ipairs(bad) do

@@ -153,8 +153,11 @@ local function note(self, handler, name, view)
   local inputs = run.has_inputs and run.engine:payload(run.task_no, run.items and run.template or run.step, "inputs")
   local call = {
     task_id = run.task_id, attempt = view.attempt, context = decode(run.engine:context(run.task_no)),
-    inputs = inputs and decode(inputs) or nil, item = view.item, index = view.index,
+    item = view.item, index = view.index,
   }
+  if inputs then
+    call.inputs = decode(inputs)
+  end
   run.call = call
   local key = tostring(handler) .. " " .. name
   local list = self.calls[key]
