@@ -16,6 +16,7 @@
 #include "bind/regex.h"
 #include "bind/schema_program.h"
 #include "bind/seal.h"
+#include "bind/sign.h"
 #include "bind/testing.h"
 #include "bind/util.h"
 #include "bind/wait.h"
@@ -75,7 +76,7 @@ int luaopen_tasker_core(lua_State *L) {
     {"schema_program", tk_bind_schema_program},
     {"seal", tk_bind_seal}, {"unseal", tk_bind_unseal}, {"key_file", tk_bind_key_file},
     {"ed25519_public", tk_bind_ed25519_public}, {"ed25519_sign", tk_bind_ed25519_sign},
-    {"ed25519_verify", tk_bind_ed25519_verify}, {NULL, NULL}};
+    {"ed25519_verify", tk_bind_ed25519_verify}, {"sign", tk_bind_sign}, {NULL, NULL}};
   luaL_checkversion(L);
   stay_loaded();
   luaL_newlib(L, functions);

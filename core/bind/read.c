@@ -190,6 +190,28 @@ static int engine_secret(lua_State *L) {
   return 2;
 }
 
+/* engine:incarnation() -> the name of this process among those that use the store | nil, err */
+static int engine_incarnation(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  uint8_t bytes[16];
+  char hex[2 * sizeof bytes + 1];
+  if (tk_engine_incarnation(engine, bytes, &err)) return tk_return_error(L, &err);
+  tk_hex(bytes, sizeof bytes, hex);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
+/* engine:lives(incarnation) -> is there such a process still? */
+static int engine_lives(lua_State *L) {
+  ENGINE_OR_RETURN(L, engine);
+  uint8_t bytes[16];
+  size_t size;
+  const char *hex = luaL_checklstring(L, 2, &size);
+  luaL_argcheck(L, size == 2 * sizeof bytes && tk_unhex(hex, size, bytes), 2, "an incarnation expected");
+  lua_pushboolean(L, tk_engine_lives(engine, bytes));
+  return 1;
+}
+
 static int engine_handlers(lua_State *L) {
   ENGINE_OR_RETURN(L, engine);
   tk_state *state = tk_state_scratch(L);
@@ -460,6 +482,7 @@ const luaL_Reg tk_read_methods[] = {
   {"task", engine_task}, {"tree", engine_tree}, {"status", engine_status}, {"find_id", engine_find_id}, {"tasks", engine_tasks},
   {"count", engine_count}, {"events", engine_events}, {"count_events", engine_count_events}, {"consumers", engine_consumers},
   {"secrets", engine_secrets}, {"secret", engine_secret},
+  {"incarnation", engine_incarnation}, {"lives", engine_lives},
   {"handlers", engine_handlers}, {"stats", engine_stats}, {"context", engine_context},
   {"info", engine_info}, {"annotations", engine_annotations}, {"payload", engine_payload}, {"item", engine_item},
   {"definition", engine_definition},

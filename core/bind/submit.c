@@ -236,26 +236,32 @@ static tk_secret secret_entry(lua_State *L, tk_request *request, int64_t now_us)
   secret.name = arena_field(L, t, "name", &request->arena);
   secret.sealed = arena_field(L, t, "sealed", &request->arena);
   secret.previous = arena_field(L, t, "previous", &request->arena);
+  secret.fresh = tk_field_bool(L, t, "fresh");
   if (key.size == sizeof secret.key_id) memcpy(secret.key_id, key.data, key.size);
   return secret;
 }
 
-/* engine:set_secrets({{name = , sealed = , key = id of 8 bytes, previous = }, …}, rotate); without sealed: deleted */
+/* engine:set_secrets({{name = , sealed = , key = id of 8 bytes, previous =, fresh = }, …}, rotate, note); without sealed: deleted */
 static int engine_set_secrets(lua_State *L) {
   tk_err err;
   tk_engine *engine = tk_check_writer(L, 1, &err);
   luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 3);
+  tk_slice note = {NULL, 0};
+  note.data = luaL_optlstring(L, 4, NULL, &note.size);
+  lua_settop(L, 4);
   if (!engine) return tk_return_error(L, &err);
   tk_box *box = tk_box_push(L, (void (*)(void *))tk_request_free);
   tk_request *request = box->ptr = tk_request_new(TK_REQ_SECRETS, 0);
-  request->rotate = lua_toboolean(L, 3);
-  request->secret_count = lua_rawlen(L, 2);
-  request->secrets = TK_ARENA_ARRAY(&request->arena, tk_secret, request->secret_count);
-  for (size_t i = 0; i < request->secret_count; i++) {
+  tk_secret_change *change = &request->secrets;
+  change->rotate = lua_toboolean(L, 3);
+  change->at_us = tk_engine_now_us(engine);
+  if (note.size) change->note = tk_arena_copy(&request->arena, note);
+  change->count = lua_rawlen(L, 2);
+  change->secrets = TK_ARENA_ARRAY(&request->arena, tk_secret, change->count);
+  for (size_t i = 0; i < change->count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i + 1);
     luaL_checktype(L, -1, LUA_TTABLE);
-    request->secrets[i] = secret_entry(L, request, tk_engine_now_us(engine));
+    change->secrets[i] = secret_entry(L, request, change->at_us);
     lua_pop(L, 1);
   }
   return tk_engine_await(L, engine, box, push_true);

@@ -55,6 +55,16 @@ static int core_random(lua_State *L) {
   return 1;
 }
 
+/* core.random_bytes(count): for keys and what must not be guessed */
+static int core_random_bytes(lua_State *L) {
+  char bytes[256];
+  lua_Integer count = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, count > 0 && count <= (lua_Integer)sizeof bytes, 1, "1 to 256 bytes");
+  tk_random_bytes(bytes, (size_t)count);
+  lua_pushlstring(L, bytes, (size_t)count);
+  return 1;
+}
+
 static int core_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)tk_now_us(L) / 1e6);
   return 1;
@@ -229,7 +239,7 @@ static int core_semver_compare(lua_State *L) {
 void tk_bind_util(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"sha256", core_sha256}, {"hmac_sha256", core_hmac_sha256}, {"same", core_same}, {"uuid", core_uuid},
-    {"random", core_random}, {"now", core_now}, {"monotonic", core_monotonic},
+    {"random", core_random}, {"random_bytes", core_random_bytes}, {"now", core_now}, {"monotonic", core_monotonic},
     {"event_names", core_event_names}, {"time_format", core_time_format},
     {"time_parse", core_time_parse}, {"states", core_states}, {"retry_delay", core_retry_delay}, {"semver_compare", core_semver_compare},
     {NULL, NULL}};

@@ -36,6 +36,10 @@ int64_t tk_engine_next_timer_us(const tk_engine *engine);   /* of a manual engin
  * store: what until_idle waits for, looked up. */
 int64_t tk_engine_expected_us(tk_engine *engine);
 void tk_engine_nudge(tk_engine *engine);             /* the next step takes a turn, as if a peer had rung */
+/* The name of this process among its peers, to which it becomes known. It blocks; constant from then on. */
+int tk_engine_incarnation(tk_engine *engine, uint8_t out[16], tk_err *err);
+/* Whether the process of that name lives; any thread of a process that asked for its own. */
+bool tk_engine_lives(tk_engine *engine, const uint8_t incarnation[16]);
 uint32_t tk_engine_process(const tk_engine *engine); /* its process number; 0: not joined */
 void tk_engine_crash(tk_engine *engine);             /* a manual engine is gone as by kill -9: nothing is given back */
 bool tk_engine_bury(tk_engine *engine, uint32_t process);   /* gives back all that a dead process held, and forgets it; false: try again */
@@ -79,9 +83,7 @@ typedef struct tk_request {
   tk_slice source;
   tk_consumer consumer;           /* CONSUMER */
   uint8_t operation;              /* TK_CONSUMER_* */
-  tk_secret *secrets;             /* SECRETS */
-  size_t secret_count;
-  bool rotate;
+  tk_secret_change secrets;       /* SECRETS */
   /* The answer. */
   int code;                       /* 0 or TK_E_*: of the first event that failed */
   struct tk_answer { tk_id id; uint64_t task_no; bool created, fenced; } *answers;   /* one per event */

@@ -407,10 +407,19 @@ static int load(turn *t, const tk_plan *plan, tk_err *err) {
   return TK_OK;
 }
 
+/* The log moved in a commit that was no turn. */
+static void tell_log(tk_engine *e) {
+  tk_followers_ring(e);
+  tk_presence_wake(e->presence, TK_WAKE_LOG);
+}
+
 /* What is a commit of its own. */
 static void commit_alone(tk_engine *e, tk_request *r) {
   if (r->type == TK_REQ_DEFINE) r->code = tk_store_define(e->store, &r->definition, r->source, &r->number, &r->err);
-  else if (r->type == TK_REQ_SECRETS) r->code = tk_store_secrets(e->store, r->secrets, r->secret_count, r->rotate, &r->err);
+  else if (r->type == TK_REQ_SECRETS) {
+    r->code = tk_store_secrets(e->store, &r->secrets, &r->err);
+    if (!r->code && r->secrets.note.size) tell_log(e);
+  }
   else r->code = tk_store_consumer(e->store, r->operation, &r->consumer, &r->err);
   tk_engine_reply(r);
 }

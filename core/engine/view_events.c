@@ -84,7 +84,7 @@ static bool visit_event(void *context, const tk_log_event *event) {
     walk->last = event->seq;
     return true;
   }
-  bool of_task = !tk_log_of_schedule(event->kind);
+  bool of_task = !tk_log_of_no_task(event->kind);
   const seen_task *seen = of_task ? task_of(walk, event->task_no) : NULL;
   const tk_graph *graph = seen ? graph_of(walk, seen, event) : NULL;
   if (!graph && of_task) return false;

@@ -21,6 +21,7 @@ static const char *const log_names[TK_LOG_KIND_COUNT] = {
     [TK_LOG_SCHEDULE_BACKFILLED] = "schedule.backfilled",
     [TK_LOG_STEP_COMPENSATED] = "step.compensated",
     [TK_LOG_STEP_COMPENSATION_FAILED] = "step.compensation_failed",
+    [TK_LOG_CONNECTION_PARKED] = "connection.parked",
 };
 
 const char *tk_log_kind_name(uint8_t kind) { return kind < TK_LOG_KIND_COUNT ? log_names[kind] : NULL; }

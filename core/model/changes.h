@@ -13,10 +13,13 @@ typedef enum tk_log_kind {        /* stored: never renumber; names in tk_log_kin
   TK_LOG_SCHEDULE_CREATED, TK_LOG_SCHEDULE_UPDATED, TK_LOG_SCHEDULE_PAUSED, TK_LOG_SCHEDULE_RESUMED, TK_LOG_SCHEDULE_DELETED,
   TK_LOG_SCHEDULE_SKIPPED, TK_LOG_SCHEDULE_BACKFILLED,
   TK_LOG_STEP_COMPENSATED, TK_LOG_STEP_COMPENSATION_FAILED,
+  TK_LOG_CONNECTION_PARKED,
   TK_LOG_KIND_COUNT
 } tk_log_kind;
 /* Of a schedule, and so of no task. */
 static inline bool tk_log_of_schedule(uint8_t kind) { return kind >= TK_LOG_SCHEDULE_CREATED && kind <= TK_LOG_SCHEDULE_BACKFILLED; }
+/* Of no task: of a schedule, or of the whole store. */
+static inline bool tk_log_of_no_task(uint8_t kind) { return tk_log_of_schedule(kind) || kind == TK_LOG_CONNECTION_PARKED; }
 const char *tk_log_kind_name(uint8_t kind);   /* "step.completed"; NULL out of range */
 
 /* One event of the log. Its seq is allotted by the store at apply. */

@@ -32,14 +32,8 @@ int tk_snap_each_secret(tk_snap *snap, bool (*visit)(void *context, const tk_sec
 
 /* ---- Changes ---- */
 
-typedef struct change {
-  const tk_secret *secrets;
-  size_t count;
-  bool rotate;
-} change;
-
 typedef struct survey {
-  const change *change;
+  const tk_secret_change *change;
   bool foreign;   /* one is sealed by another key than the new ones */
   size_t count;
 } survey;
@@ -52,7 +46,7 @@ static bool look_at(void *context, const tk_secret *secret) {
 }
 
 /* One key seals all secrets, so that a wrong one is noticed before it hides what it writes; rotation replaces all of them. */
-static int check_change(tk_store *store, const change *c, tk_err *err) {
+static int check_change(tk_store *store, const tk_secret_change *c, tk_err *err) {
   survey s = {.change = c};
   if (c->count == 0 || !c->secrets[0].sealed.size) return 0;
   int rc = each_secret(store->txn, look_at, &s, err);
@@ -70,24 +64,36 @@ static int write_one(tk_store *store, const tk_secret *wanted, bool rotate, tk_e
   bool exists = rc != TK_KV_ABSENT;
   rc = exists ? read_secret(wanted->name, record, &old, err) : 0;
   if (rc) return rc;
+  bool changed = exists ? wanted->fresh || (wanted->previous.size && !tk_slice_eq(old.sealed, wanted->previous))
+                        : rotate || wanted->previous.size;
+  if (changed) return tk_err_set(err, TK_E_CONFLICT, "the secrets were changed meanwhile");
   if (!wanted->sealed.size) {
     return exists ? tk_kv_del(store->txn, TK_TABLE_SECRETS, wanted->name, err)
                   : tk_err_set(err, TK_E_NOT_FOUND, "no secret '%.*s'", (int)wanted->name.size, wanted->name.data);
   }
-  if (rotate && (!exists || !tk_slice_eq(old.sealed, wanted->previous)))
-    return tk_err_set(err, TK_E_CONFLICT, "the secrets were changed meanwhile");
   if (exists) row.created_at_us = old.created_at_us;
   return tk_kv_put(store->txn, TK_TABLE_SECRETS, wanted->name, tk_write_secret(&store->buf, wanted->name, &row), 0, err);
 }
 
+/* An event of no task. */
+static int write_note(tk_store *store, const tk_secret_change *c, tk_err *err) {
+  uint64_t first = store->meta.next_seq++;
+  tk_key key = tk_key_u64(first);
+  tk_log_entry entry = {.kind = TK_LOG_CONNECTION_PARKED, .step = TK_NO_STEP, .data = c->note};
+  tk_task entries = {.log_head = &entry, .log_count = 1};
+  int rc = tk_kv_put(store->txn, TK_TABLE_LOG, tk_key_slice(&key),
+                     tk_write_log(&store->buf, tk_key_slice(&key), &entries, first, 0, c->at_us), TK_KV_APPEND, err);
+  return rc ? rc : tk_store_put_meta(store, err);
+}
+
 static int write_change(tk_store *store, void *context, tk_err *err) {
-  const change *c = context;
+  const tk_secret_change *c = context;
   int rc = check_change(store, c, err);
   for (size_t i = 0; !rc && i < c->count; i++) rc = write_one(store, &c->secrets[i], c->rotate, err);
+  if (!rc && c->note.size) rc = write_note(store, c, err);
   return rc;
 }
 
-int tk_store_secrets(tk_store *store, const tk_secret *secrets, size_t count, bool rotate, tk_err *err) {
-  change c = {secrets, count, rotate};
-  return tk_store_commit_small(store, write_change, &c, err);
+int tk_store_secrets(tk_store *store, const tk_secret_change *change, tk_err *err) {
+  return tk_store_commit_small(store, write_change, (void *)change, err);
 }

@@ -139,13 +139,21 @@ int tk_store_consumer(tk_store *store, uint8_t operation, const tk_consumer *con
 typedef struct tk_secret {
   tk_slice name;
   tk_slice sealed;                /* nonce, ciphertext and tag; empty in a change: deletes it */
-  tk_slice previous;              /* of a rotation: what it was sealed as */
+  tk_slice previous;              /* what it is sealed as, for a change of just that; empty: whatever it is */
+  bool fresh;                     /* it is not there yet */
   uint8_t key_id[8];              /* of the key that sealed it */
   int64_t created_at_us, changed_at_us;
 } tk_secret;
-/* All of them or none. refused: those there are sealed by another key. rotate: replaces all there are; conflict when they are
- * not (by name and previous text) those of the list. not_found: nothing to delete. */
-int tk_store_secrets(tk_store *store, const tk_secret *secrets, size_t count, bool rotate, tk_err *err);
+typedef struct tk_secret_change {
+  tk_secret *secrets;
+  size_t count;
+  bool rotate;                    /* replaces all there are, which are those of the list */
+  tk_slice note;                  /* a JSON object for the log, of a connection that is parked; empty: none */
+  int64_t at_us;                  /* when: of the note */
+} tk_secret_change;
+/* All of them or none. refused: those there are sealed by another key. conflict: they are not what the list says they are.
+ * not_found: nothing to delete. */
+int tk_store_secrets(tk_store *store, const tk_secret_change *change, tk_err *err);
 
 /* ---- Processes ---- */
 typedef struct tk_process { uint32_t number; uint8_t incarnation[16]; int32_t pid; int64_t since_us; } tk_process;

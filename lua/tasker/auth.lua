@@ -1,5 +1,6 @@
 --- Credentials that requests carry. An auth is a table with `authorize(self, request, headers)`, which adds them to a request about to be
--- sent, and perhaps `renew(self)`, which gets new ones after a 401 and says whether it did.
+-- sent, and perhaps `renew(self, request, headers)`, which gets others after a 401 than those that were sent, and says whether it did; or
+-- nil, err.
 -- @module tasker.auth
 
 local base64 = require "tasker.base64"

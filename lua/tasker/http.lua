@@ -436,8 +436,13 @@ local function request_at(options, level)
     return nil, headers
   end
   local response, err = send(request, headers, options)
-  if response and response.status == 401 and options.auth and options.auth.renew and options.auth:renew() then
-    response, err = send(request, headers, options)
+  if response and response.status == 401 and options.auth and options.auth.renew then
+    local renewed, why = options.auth:renew(request, headers)
+    if renewed then
+      return send(request, headers, options)
+    elseif why then
+      return nil, why
+    end
   end
   return response, err
 end

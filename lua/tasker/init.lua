@@ -106,7 +106,7 @@ tasker.diagram = require("tasker.diagram").draw
 -- What many programs do not use is loaded when it is first named.
 local LATER = { auth = "tasker.auth", exec = "tasker.exec", http = "tasker.http", webhook = "tasker.webhook" }
 -- And what makes one thing is a function.
-local MAKERS = { graphql = "tasker.graphql", rest = "tasker.rest" }
+local MAKERS = { graphql = "tasker.graphql", oauth = "tasker.oauth", rest = "tasker.rest" }
 
 return setmetatable(tasker, { __index = function(self, name)
   local module = LATER[name]

@@ -11,10 +11,10 @@ local MOST = 1000
 local forms = {}
 local known = {}
 
-local function add_form(text, name)
+local function add_form(text, name, value)
   if #text >= SHORTEST and not known[text] then
     known[text] = true
-    forms[#forms + 1] = { text, ("[secret %s]"):format(name) }
+    forms[#forms + 1] = { text, ("[secret %s]"):format(name), of = value }
   end
 end
 
@@ -28,14 +28,28 @@ function redaction.add(name, value)
   local encoded = require("tasker.core").json.encode(value)
   local base64 = require("tasker.base64").encode(value):gsub("=+$", "")
   local hex = value:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
-  add_form(value, name)
-  add_form(encoded and encoded:sub(2, -2) or value, name)
+  add_form(value, name, value)
+  add_form(encoded and encoded:sub(2, -2) or value, name, value)
   -- The last character of base64 may depend on what follows.
-  add_form(base64:sub(1, #base64 - (#value % 3 == 0 and 0 or 1)), name)
-  add_form(hex, name)
-  add_form(hex:upper(), name)
-  add_form((value:gsub("[^%w_.~-]", function(c) return ("%%%02X"):format(c:byte()) end)), name)
+  add_form(base64:sub(1, #base64 - (#value % 3 == 0 and 0 or 1)), name, value)
+  add_form(hex, name, value)
+  add_form(hex:upper(), name, value)
+  add_form((value:gsub("[^%w_.~-]", function(c) return ("%%%02X"):format(c:byte()) end)), name, value)
   table.sort(forms, function(a, b) return #a[1] > #b[1] end)
+end
+
+--- Forgets a secret that is none any more.
+-- @string value
+function redaction.forget(value)
+  local kept = {}
+  for _, form in ipairs(forms) do
+    if form.of ~= value then
+      kept[#kept + 1] = form
+    else
+      known[form[1]] = nil
+    end
+  end
+  forms = kept
 end
 
 --- The text without secrets.

@@ -148,12 +148,25 @@ local function other_key(engine, keyring)
   return id and keyring.by_id[id] and id ~= keyring.first and id or nil
 end
 
+--- Is a key said, be it a good one or not?
+-- @treturn bool
+function secrets.wants_key()
+  for _, name in ipairs { "TASKER_KEY", "TASKER_KEY_FILE", "TASKER_KEY_COMMAND" } do
+    if (os.getenv(name) or "") ~= "" then
+      return true
+    end
+  end
+  return false
+end
+
 --- Keeps a text sealed.
 -- @param engine
 -- @string name `kind:name`, or a secret's name
 -- @string text
+-- @param[opt] before what it is sealed as now, false: it is not there; else `conflict`
+-- @string[opt] note what the log says of it, JSON
 -- @return true, or nil, err
-function secrets.put(engine, name, text)
+function secrets.put(engine, name, text, before, note)
   local keyring, err = keys()
   if not keyring then
     return nil, err
@@ -163,21 +176,54 @@ function secrets.put(engine, name, text)
   if not entry then
     return nil, err
   end
-  ok, err = engine:set_secrets { entry }
+  entry.previous, entry.fresh = before or nil, before == false
+  ok, err = engine:set_secrets({ entry }, false, note)
   return ok, err
 end
 
 --- Opens a sealed text.
 -- @param engine
 -- @string name
--- @treturn string|nil
--- @return err
-function secrets.get(engine, name)
+-- @string[opt] known what it was sealed as
+-- @treturn string|nil; true: it is as known
+-- @return what it is sealed as, or err
+function secrets.get(engine, name, known)
   local sealed, id = engine:secret(name)
   if not sealed then
     return nil, id
+  elseif sealed == known then
+    return true, sealed
   end
-  return open(name, sealed, id)
+  local text, err = open(name, sealed, id)
+  return text, text and sealed or err
+end
+
+--- Forgets a sealed text.
+-- @param engine
+-- @string name
+-- @param[opt] before as in put
+-- @return true, or nil, err
+function secrets.drop(engine, name, before)
+  return engine:set_secrets { { name = name, previous = before } }
+end
+
+--- Names of what is sealed for a kind, and when it was made.
+-- @param engine
+-- @string kind
+-- @treturn {table,...}|nil `{name, created_at, changed_at}`
+-- @return err
+function secrets.of_kind(engine, kind)
+  local found, err = all(engine)
+  if not found then
+    return nil, err
+  end
+  local list = {}
+  for _, one in ipairs(found) do
+    if one.name:sub(1, #kind + 1) == kind .. ":" then
+      list[#list + 1] = one
+    end
+  end
+  return list
 end
 
 -- ---- The app's methods ----
@@ -232,10 +278,11 @@ function methods:get_secret(name)
   end
   local text
   text, err = secrets.get(self.engine, name)
-  if text then
-    redaction.add(name, text)
+  if not text then
+    return nil, err
   end
-  return text, err
+  redaction.add(name, text)
+  return text
 end
 
 --- Forgets a secret.

@@ -130,7 +130,8 @@ static world *rich_world(const char *kind) {
   if (tk_store_consumer(w->store, TK_CONSUMER_OPEN, &consumer, &w->err)) abort();
   make_schedule(w);
   tk_secret secret = {.name = tk_slice_str("token"), .sealed = tk_slice_str("sealed"), .key_id = {1}};
-  if (tk_store_secrets(w->store, &secret, 1, false, &w->err)) abort();
+  tk_secret_change change = {.secrets = &secret, .count = 1, .note = tk_slice_str("{}"), .at_us = 1};
+  if (tk_store_secrets(w->store, &change, &w->err)) abort();
   return w;
 }
 

@@ -140,7 +140,7 @@ static void fold_step(fold *f, int t, const tk_log_event *e) {
 static bool fold_event(void *context, const tk_log_event *e) {
   fold *f = context;
   if (e->seq != f->next_seq++) fail(f->s, "the log has a gap before %llu", (unsigned long long)e->seq);
-  if (tk_log_of_schedule(e->kind)) return true;
+  if (tk_log_of_no_task(e->kind)) return true;
   int t = task_of(f, e->task_no);
   if (t < 0) {
     fail(f->s, "an event of an unknown task");
