@@ -4,6 +4,7 @@
 local core = require "tasker.core"
 local check = require "tasker.check"
 local reference = require "tasker.reference"
+local retry = require "tasker.retry"
 local suggest = require "tasker.suggest"
 
 local children = {}
@@ -17,9 +18,13 @@ local function check_retry(given, fail)
     return
   elseif given.on_child_error ~= "retry" and policy.limit ~= 1 then   -- one attempt is what there is without it
     fail("retry", "needs on_child_error = \"retry\"")
-  elseif policy.decide ~= nil then
-    fail("retry.decide", "is not for a step with 'child'")
-  elseif type(policy.backoff) == "function" then
+  end
+  for _, name in ipairs(retry.FUNCTIONS) do
+    if policy[name] ~= nil then
+      fail("retry." .. name, "is not for a step with 'child'")
+    end
+  end
+  if type(policy.backoff) == "function" then
     fail("retry.backoff", "must be a name or a list of seconds for a step with 'child', not a function")
   end
 end

@@ -22,13 +22,14 @@ failures.HOOKS = { "on_failure", "on_retry", "on_exhausted", "on_recovered" }
 
 local DECISIONS = { retry_after = true, fail = true, skip = true, results = true, park = true }
 
---- Puts a step's hooks into it, the handler's where it has none of its own.
+--- Puts a step's hooks into it, the handler's where it has none of its own; each stands beside `retry` or in it.
 -- @tab step gets the hooks
 -- @tab given the definition of the step
 -- @tab[opt] common the definition of the handler
 function failures.read(step, given, common)
+  local policy, common_policy = given.retry or {}, common and common.retry or {}
   for _, name in ipairs(failures.HOOKS) do
-    step[name] = given[name] or common and common[name]
+    step[name] = given[name] or policy[name] or common and common[name] or common_policy[name]
   end
 end
 

@@ -514,7 +514,7 @@ local function in_order(m, first)
 end
 
 local HANDLER_FIELDS = { "namespace", "name", "version", "description", "context_schema", "retry", "queue", "priority", "identity",
-  "timeout", "on_failure", "on_retry", "on_exhausted", "on_recovered" }
+  "timeout", "schedule", "on_failure", "on_retry", "on_exhausted", "on_recovered" }
 
 local function translate(given)
   local m = { namespace = given.namespace or "default", name = given.name, version = given.version or "0.1.0", nodes = {}, by_path = {},

@@ -16,8 +16,13 @@ local DEFAULT = { limit = 3, backoff = "exponential", base = 1, factor = 2, cap 
 
 local JITTERS = { none = true, full = true, equal = true, decorrelated = true }
 
-local FIELDS = { limit = true, backoff = true, base = true, factor = true, cap = true, jitter = true, lost_limit = true,
-  decide = true }
+--- What a policy may hold for tasker.failures; the hooks may stand beside `retry` too.
+retry.FUNCTIONS = { "decide", "on_failure", "on_retry", "on_exhausted", "on_recovered" }
+
+local FIELDS = { limit = true, backoff = true, base = true, factor = true, cap = true, jitter = true, lost_limit = true }
+for _, name in ipairs(retry.FUNCTIONS) do
+  FIELDS[name] = true
+end
 
 local function is_number(value)
   return type(value) == "number" and value == value and value < errors.LONGEST_SECONDS
@@ -88,8 +93,10 @@ function retry.check(policy, fail)
   check_number(policy, "cap", fail, 0, true)
   check_backoff(policy.backoff, fail)
   check_jitter(policy.jitter, fail)
-  if policy.decide ~= nil and type(policy.decide) ~= "function" then
-    fail("retry.decide", "must be a function, not %s", check.show(policy.decide))
+  for _, name in ipairs(retry.FUNCTIONS) do
+    if policy[name] ~= nil and type(policy[name]) ~= "function" then
+      fail("retry." .. name, "must be a function, not %s", check.show(policy[name]))
+    end
   end
 end
 

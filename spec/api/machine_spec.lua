@@ -201,6 +201,14 @@ for _, kind in ipairs(harness.kinds) do
 end
 
 describe("a machine's definition", function()
+  it("may have a schedule, as any handler", function()
+    local machine = tasker.machine { name = "hourly", schedule = { every = 3600 }, initial = "z", states = { z = { final = true } } }
+    local app = require("tasker.testing").open { clock = "2026-01-01T00:00:00Z", seed = 1 }
+    app:drain()
+    assert.equal(tostring(machine), app:schedules()[1].defined_by)
+    app:close()
+  end)
+
   local function refused(pattern, definition)
     definition.name = "refused"
     local ok, err = pcall(tasker.machine, definition)

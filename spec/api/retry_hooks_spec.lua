@@ -210,6 +210,17 @@ for _, kind in ipairs(harness.kinds) do
       assert.same({ "common 1 error a", "own 1 error b" }, calls)
     end)
 
+    it("may stand in retry as well, of a step or of the handler", function()
+      local policy = hooks(harness.quick_retry(2))
+      harness.outcome(app, boom, { retry = policy })
+      assert.same({ "on_failure 1 error only", "on_retry 1 error only", "on_failure 2 error only", "on_exhausted 2 error only" },
+        calls)
+      calls = {}
+      app:run(harness.handler { retry = policy, steps = { { name = "a", retry = { limit = 1 }, run = boom } } })
+      assert.same({ "on_failure 1 error a", "on_exhausted 1 error a" }, calls)
+      assert.has_error(function() harness.one_step(boom, { retry = { on_retry = 5 } }) end)
+    end)
+
     it("that raise lose nothing: the outcome stands, and the log says so", function()
       local step, task = harness.outcome(app, function(_, s) return s.attempt == 2 or error("boom") end,
         { retry = harness.quick_retry(), on_failure = boom, on_retry = boom, on_recovered = boom })
