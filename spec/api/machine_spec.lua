@@ -202,10 +202,10 @@ end
 
 describe("a machine's definition", function()
   it("may have a schedule, as any handler", function()
-    local machine = tasker.machine { name = "hourly", schedule = { every = 3600 }, initial = "z", states = { z = { final = true } } }
+    local handler = tasker.machine { name = "hourly", schedule = { every = 3600 }, initial = "z", states = { z = { final = true } } }
     local app = require("tasker.testing").open { clock = "2026-01-01T00:00:00Z", seed = 1 }
     app:drain()
-    assert.equal(tostring(machine), app:schedules()[1].defined_by)
+    assert.equal(tostring(handler), app:schedules()[1].defined_by)
     app:close()
   end)
 
