@@ -44,6 +44,7 @@
 #define TK_CONCURRENCY_DEFAULT 512
 #define TK_CONCURRENCY_MAX 100000
 #define TK_THREADS_MAX 256
+#define TK_NOTIFY_TIMEOUT_US 3600000000LL      /* of an attempt to tell people: as the default of a step that runs */
 #define TK_LOST_LIMIT 10                      /* losses of one step before it is in error */
 
 #endif

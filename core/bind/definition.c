@@ -122,6 +122,7 @@ static void read_kind(lua_State *L, int t, tk_arena *arena, tk_graph_step *step)
   step->flags |= child_flags[tk_field_choice(L, t, "on_child_error", on_child_error, 0)];
   if (tk_field_bool(L, t, "timeout_completes")) step->flags |= TK_GRAPH_TIMEOUT_COMPLETES;
   if (tk_field_bool(L, t, "timeout_rejects")) step->flags |= TK_GRAPH_TIMEOUT_REJECTS;
+  if (tk_field_bool(L, t, "notifies")) step->flags |= TK_GRAPH_NOTIFIES;
   if (tk_field_bool(L, t, "reject_completes")) step->flags |= TK_GRAPH_REJECT_COMPLETES;
   if (lua_getfield(L, t, "sleep") == LUA_TNUMBER) step->sleep_us = tk_field_us(L, t, "sleep");
   else step->sleep_us = -1;

@@ -143,6 +143,7 @@ typedef struct tk_run_message {
   uint32_t template_;             /* the definition's step by which it runs */
   uint32_t ordinal;               /* of an instance: which one, from 1 on; 0: the step itself */
   bool compensates;               /* undoes the step instead of running it */
+  uint32_t round;                 /* of an approval, whose people are told; 0: something else */
   uint64_t items;                 /* of an element of a map: the payload that has it; 0: none */
 } tk_run_message;
 /* What runs there is cancelled: its outcome will be ignored. The worker ends the fiber and posts TK_EV_STEP_RELEASED all the

@@ -199,6 +199,7 @@ static int put_steps(tk_reading *reading, tk_json_writer *w, tk_task *task, int 
   for (uint32_t i = task->graph->step_count; task->graph->initial && instances != TK_INSTANCES_NONE && i < tk_task_count(task); i++) {
     const tk_step *step = tk_reading_step(task, i, err);
     if (!step) return TK_E_CORRUPT;
+    if (step->role == TK_ROLE_NOTIFICATION) continue;
     int code = put_step(reading, w, task, i, step->template_, step, err);
     if (code) return code;
   }

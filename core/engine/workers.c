@@ -127,6 +127,11 @@ static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t ind
     m->compensates = true;
     if (g->kind != TK_KIND_RUN) m->timeout_us = 0;   /* that one is about waiting */
   }
+  if (step->role == TK_ROLE_NOTIFICATION) {
+    m->round = step->round;
+    m->inputs = tk_task_step(task, step->template_)->inputs;
+    m->timeout_us = TK_NOTIFY_TIMEOUT_US;   /* its step's is about waiting */
+  }
   m->progress = step->progress;
   send(w, &m->message);
   tk_running *r = tk_malloc(sizeof *r);

@@ -53,6 +53,8 @@ struct tk_approval {
   uint32_t vote_count;
   tk_escalation *escalations;     /* those to come, by time */
   uint32_t escalation_count;
+  uint32_t *notifications;        /* indexes of the instances that tell people, the first round's in front */
+  uint32_t notification_count;
   tk_approval *next;              /* not stored: of the same task, in this turn */
 };
 

@@ -77,10 +77,12 @@ void tk_part_open_approval(tk_decide *d, tk_task *task, uint32_t index, tk_slice
   log_open(d, task, index, a);
   tk_part_wait(d, task, index, TK_WAIT_APPROVAL, 0, TK_TIMER_NONE);
   set_timer(d, task, index, tk_approval_next_us(a));
+  tk_part_notify(d, task, a);
   write_row(d, task, index, a);
 }
 
 void tk_part_close_approval(tk_decide *d, tk_task *task, uint32_t index) {
+  if (tk_task_template(task, index)->flags & TK_GRAPH_NOTIFIES) tk_part_drop_notifications(d, task, approval_of(task, index));
   tk_approval **at = &task->approvals;
   while (*at && (*at)->step != index) at = &(*at)->next;
   if (*at) *at = (*at)->next;
@@ -290,6 +292,7 @@ static void escalate(tk_decide *d, tk_task *task, uint32_t index, tk_approval *a
   tk_json_array_end(&w);
   tk_json_object_end(&w);
   tk_part_log(d, task, TK_LOG_STEP_APPROVAL_ESCALATED, index, 0, 0, keep_text(d, &text));
+  tk_part_notify(d, task, a);
 }
 
 static void time_is_up(tk_decide *d, tk_task *task, uint32_t index, const tk_approval *a) {

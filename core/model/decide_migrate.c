@@ -92,10 +92,13 @@ static bool same_limits(const tk_graph_step *a, const tk_graph_step *b) {
 static int admit_instances(const move *v) {
   if (!v->task->instances) return TK_OK;
   if (v->from->step_count != v->to->step_count)
-    return refuse(v, TK_NO_STEP, "it has mapped a list, and version %.*s has %u steps, not %u", (int)v->to->version.size,
+    return refuse(v, TK_NO_STEP, "it has mapped a list or notified people, and version %.*s has %u steps, not %u", (int)v->to->version.size,
                   v->to->version.data, v->to->step_count, v->from->step_count);
   for (uint32_t i = 0; i < v->from->step_count; i++)
-    if (tk_task_step(v->task, i)->fan && (v->place[i] != i || !(v->to->steps[i].flags & TK_GRAPH_MAP)))
+    if (v->from->steps[i].flags & TK_GRAPH_NOTIFIES && tk_task_step(v->task, i)->notifications && v->place[i] != i)
+      return refuse(v, i, "has notified people, and is not at the same place of version %.*s", (int)v->to->version.size,
+                    v->to->version.data);
+    else if (tk_task_step(v->task, i)->fan && (v->place[i] != i || !(v->to->steps[i].flags & TK_GRAPH_MAP)))
       return refuse(v, i, "has mapped its list, and is not a map at the same place of version %.*s", (int)v->to->version.size,
                     v->to->version.data);
     else if (tk_task_step(v->task, i)->fan && !same_limits(&v->from->steps[i], &v->to->steps[i]))

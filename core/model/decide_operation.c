@@ -79,7 +79,8 @@ static void fresh_attempts(tk_decide *d, tk_task *task, uint32_t index) {
     tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, 0, 0, tk_slice_str("{\"fresh\":true}"));
     return;
   }
-  step->failures = step->losses = 0;
+  step->failures = 0;
+  if (tk_task_template(task, index)->kind != TK_KIND_APPROVAL) step->losses = 0;   /* there, they are its notifications */
   step->delay_us = 0;
   tk_part_log(d, task, TK_LOG_STEP_RETRY_SCHEDULED, index, step->attempts, 0, tk_slice_str("{\"delay\":0,\"fresh\":true}"));
   if (task->graph->initial) {
@@ -97,6 +98,7 @@ static void retry_from(tk_decide *d, tk_task *task, uint32_t from) {
   uint32_t at = from, count = task->graph->initial ? tk_task_count(task) : task->graph->step_count;
   for (; at < count && at < from + TK_SWEEP_STEPS; at++) {
     const tk_step *step = tk_task_step(task, at);
+    if (step->role == TK_ROLE_NOTIFICATION) continue;
     bool continued = step->status == TK_STEP_ERROR && (tk_task_template(task, at)->flags & TK_GRAPH_CONTINUE);
     if ((step->status == TK_STEP_ERROR && !continued) || step->status == TK_STEP_CANCELLED) fresh_attempts(d, task, at);
   }
@@ -245,7 +247,8 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
   int refused = check_not_compensated(task, event, err);
   if (refused) return refused;
   if (!whole && tk_task_is_instance(task, event->step)) {
-    int code = tk_fan_admit(d, task, event, err);
+    bool notifies = tk_task_step(task, event->step)->role == TK_ROLE_NOTIFICATION;
+    int code = notifies ? tk_part_admit_notification(task, event, err) : tk_fan_admit(d, task, event, err);
     if (code) return code;
   }
   switch (event->type) {

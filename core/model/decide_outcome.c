@@ -223,7 +223,9 @@ int tk_decide_outcome(tk_decide *d, tk_task *task, const tk_event *event, bool *
     case TK_EV_ASK_FAILED: ask_ended(d, task, event); break;
     default: TK_ASSERT(!"an outcome");
   }
-  if (step->role == TK_ROLE_ELEMENT) step = tk_task_step(task, step->template_);   /* a map's error is the task's, not an element's */
+  if (step->role == TK_ROLE_NOTIFICATION) tk_part_notification_moved(d, task, event->step);
+  /* A map's error is the task's, not an element's; an approval's, not a notification's. */
+  if (step->role == TK_ROLE_ELEMENT || step->role == TK_ROLE_NOTIFICATION) step = tk_task_step(task, step->template_);
   tk_part_settle(d, task, step->error);
   return TK_OK;
 }

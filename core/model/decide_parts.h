@@ -147,6 +147,15 @@ void tk_part_begin_pending(tk_decide *d, tk_task *task, uint32_t from);
 /* One more dependency of the step has spoken. */
 void tk_part_count_end(tk_step *step, uint8_t end);
 
+/* Notifications of approvals (decide_notify.c). A round begins: people are told, where the step has code for that. */
+void tk_part_notify(tk_decide *d, tk_task *task, struct tk_approval *approval);
+/* The approval ends: what waits to be told is not told any more; what is being told is. */
+void tk_part_drop_notifications(tk_decide *d, tk_task *task, const struct tk_approval *approval);
+/* An attempt of it ended: it is not repeated when its approval is over. */
+void tk_part_notification_moved(tk_decide *d, tk_task *task, uint32_t index);
+/* Whether an operation on it is possible. */
+int tk_part_admit_notification(tk_task *task, const tk_event *event, tk_err *err);
+
 /* ---- Limits (decide_limit.c); for steps whose graph step has some ---- */
 
 /* Takes what the step needs of its limits, all or nothing. False: it waits now, until its slot or until it is called. */

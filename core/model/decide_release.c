@@ -199,6 +199,7 @@ void tk_part_release(tk_decide *d, tk_task *task, uint32_t index, uint32_t from,
  * error are told again what became of it, those that were released by an error that continues are not. */
 static void tell(tk_decide *d, tk_task *task, uint32_t index, uint8_t end, uint32_t branch) {
   tk_step *step = tk_task_step(task, index);
+  if (step->role == TK_ROLE_NOTIFICATION) return;
   if (task->graph->initial) {
     tk_machine_left(d, task, index, end, branch);
     return;

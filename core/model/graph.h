@@ -42,8 +42,9 @@ enum { /* tk_graph_step.flags; stored */
        TK_GRAPH_COMPENSATE_STARTED = 2048,  /* that also when its last attempt did not complete it */
        TK_GRAPH_FINAL = 4096,           /* of TK_KIND_PASS: the machine ends there ... */
        TK_GRAPH_FINAL_ERROR = 8192,     /* ... in error */
-       TK_GRAPH_HISTORY = 16384         /* of TK_KIND_PASS: goes to that of its first case's steps that was left last, else to
+       TK_GRAPH_HISTORY = 16384,        /* of TK_KIND_PASS: goes to that of its first case's steps that was left last, else to
                                            the second's */
+       TK_GRAPH_NOTIFIES = 32768        /* an approval with code that tells people, once a round */
 };
 
 enum {                       /* tk_graph_step.kind; stored */

@@ -47,6 +47,10 @@ tk_slice tk_task_step_name(tk_task *task, uint32_t index, char room[TK_STEP_NAME
     tk_slice name = task->graph->steps[step->template_].name;
     return tk_slice_of(room, (size_t)snprintf(room, TK_STEP_NAME_ROOM, "%.*s:compensate", (int)name.size, name.data));
   }
+  if (step->role == TK_ROLE_NOTIFICATION) {
+    tk_slice name = task->graph->steps[step->template_].name;
+    return tk_slice_of(room, (size_t)snprintf(room, TK_STEP_NAME_ROOM, "%.*s:notify[%u]", (int)name.size, name.data, step->ordinal));
+  }
   if (step->role) return indexed_name(task->graph->steps[step->template_].name, step->ordinal, room);
   uint32_t map = tk_task_map_of(task, index);
   if (map == TK_NO_STEP) return tk_slice_of(NULL, 0);
@@ -79,6 +83,19 @@ static int64_t find_compensation(tk_task *task, tk_slice name) {
   return index ? (int64_t)index : -1;
 }
 
+/* `accept:notify` and a number: the instance, or -1. */
+static int64_t find_notification(tk_task *task, tk_slice base, uint32_t ordinal) {
+  static const char ending[] = ":notify";
+  size_t size = sizeof ending - 1;
+  if (base.size <= size || memcmp(base.data + base.size - size, ending, size) != 0) return -1;
+  int64_t approval = tk_graph_find(task->graph, tk_slice_of(base.data, base.size - size));
+  for (uint32_t i = task->graph->step_count; approval >= 0 && i < tk_task_count(task); i++) {
+    const tk_step *step = tk_task_step(task, i);
+    if (step->role == TK_ROLE_NOTIFICATION && step->template_ == approval && step->ordinal == ordinal) return i;
+  }
+  return -1;
+}
+
 int64_t tk_task_find(tk_task *task, tk_slice name) {
   tk_slice base;
   uint32_t ordinal;
@@ -87,6 +104,8 @@ int64_t tk_task_find(tk_task *task, tk_slice name) {
     if (found >= 0) return found;
   }
   if (!split_name(name, &base, &ordinal)) return tk_graph_find(task->graph, name);
+  int64_t notified = find_notification(task, base, ordinal);
+  if (notified >= 0) return notified;
   int64_t map = tk_graph_find(task->graph, base);
   const tk_fan *fan = map < 0 ? NULL : tk_task_step(task, (uint32_t)map)->fan;
   if (fan) return ordinal <= fan->count ? (int64_t)fan->first + ordinal - 1 : -1;

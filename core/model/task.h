@@ -18,6 +18,7 @@ typedef enum tk_role {           /* what an instance is; stored: never renumber 
   TK_ROLE_ELEMENT,               /* of a map */
   TK_ROLE_COMPENSATION,          /* undoes the step whose code it runs */
   TK_ROLE_VISIT,                 /* of a state, from the second on (the first is the graph's step); counts in `open` and `failed` */
+  TK_ROLE_NOTIFICATION,          /* of an approval: what its code tells people, once a round */
   TK_ROLE_COUNT
 } tk_role;
 
@@ -62,9 +63,12 @@ typedef struct tk_step {
     uint32_t compensation;       /* of a step of the graph: the instance that undoes it; 0: none */
   };
   uint32_t attempts;             /* starts so far: the fence */
-  uint32_t failures, losses;     /* since the last fresh set of attempts */
+  uint32_t failures;             /* since the last fresh set of attempts */
+  union { uint32_t losses;       /* the same */
+          uint32_t notifications; };   /* of an approval in the graph, which nobody runs: so far */
   union { uint32_t met;          /* dependencies done so far (0 costs nothing) */
-          uint32_t visits; };    /* of a state: so far */
+          uint32_t visits;       /* of a state: so far */
+          uint32_t round; };     /* of a notification: its approval's */
   union { uint32_t unmet;        /* dependencies skipped, because their branch was not taken */
           uint32_t done_visit; };/* of a state: index of the newest visit that is complete */
   union { uint32_t visit;        /* of a state: index of the newest visit */

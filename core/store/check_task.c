@@ -66,6 +66,13 @@ static void check_compensation(task_check *t, uint32_t index, const tk_step *ste
     tk_check_say(t->c, "task number %llu: its step %u undoes a step that does not know it", NO(t->task->no), index + 1);
 }
 
+static void check_notification(task_check *t, uint32_t index, const tk_step *step) {
+  if (!(t->task->graph->steps[step->template_].flags & TK_GRAPH_NOTIFIES))
+    tk_check_say(t->c, "task number %llu: its step %u tells people of a step that does not", NO(t->task->no), index + 1);
+  else if (!step->ordinal || step->ordinal > tk_task_step(t->task, step->template_)->notifications)
+    tk_check_say(t->c, "task number %llu: its step %u is a notification that its approval does not count", NO(t->task->no), index + 1);
+}
+
 static void check_map(task_check *t, uint32_t index, const tk_fan *fan) {
   const tk_fan *seen = &t->fans[index];
   if (fan->active != seen->active || fan->running != seen->running || fan->queued != seen->queued || fan->ended != seen->ended ||
@@ -84,6 +91,7 @@ static void count_step(task_check *t, uint32_t index, const tk_step *step) {
   t->held += !!(step->flags & TK_STEP_F_HELD);
   if (tk_task_is_instance(task, index) && step->role != TK_ROLE_VISIT) {
     if (step->role == TK_ROLE_COMPENSATION) check_compensation(t, index, step);
+    else if (step->role == TK_ROLE_NOTIFICATION) check_notification(t, index, step);
     else check_element(t, index, step);
     return;
   }

@@ -1,7 +1,7 @@
 /* The record of an approval. The votes say what each approver decided, so only they are stored. */
 #include "store/codec.h"
 
-#define VERSION_APPROVAL 1
+#define VERSION_APPROVAL 2        /* 1 had no notifications */
 
 static void put_approvers(tk_buf *buf, const tk_approver *list, uint32_t count) {
   tk_buf_varint(buf, count);
@@ -33,6 +33,8 @@ tk_slice tk_write_approval(tk_buf *buf, tk_slice key, const tk_approval *a) {
     tk_buf_svarint(buf, a->escalations[i].due_us);
     put_approvers(buf, a->escalations[i].approvers, a->escalations[i].count);
   }
+  tk_buf_varint(buf, a->notification_count);
+  for (uint32_t i = 0; i < a->notification_count; i++) tk_buf_varint(buf, a->notifications[i]);
   return tk_frame_end(buf, key);
 }
 
@@ -65,10 +67,17 @@ static void get_votes(tk_reader *r, tk_arena *arena, tk_approval *out) {
   }
 }
 
+static void get_notifications(tk_reader *r, tk_arena *arena, tk_approval *out) {
+  out->notification_count = get_count(r);
+  out->notifications = TK_ARENA_ARRAY(arena, uint32_t, out->notification_count + 1);
+  for (uint32_t i = 0; i < out->notification_count; i++) out->notifications[i] = tk_dec_u32(r);
+}
+
 bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approval *out) {
   tk_reader r;
   memset(out, 0, sizeof *out);
-  if (key.size != 12 || !tk_frame_open(key, record, VERSION_APPROVAL, &r)) return false;
+  uint8_t version = key.size == 12 ? tk_frame_open(key, record, VERSION_APPROVAL, &r) : 0;
+  if (!version) return false;
   out->task_no = tk_get_u64be(key.data);
   out->step = tk_get_u32be(key.data + 8);
   out->required = tk_dec_u32(&r);
@@ -87,6 +96,7 @@ bool tk_read_approval(tk_slice key, tk_slice record, tk_arena *arena, tk_approva
     out->escalations[i].due_us = tk_read_svarint(&r);
     out->escalations[i].approvers = get_approvers(&r, arena, &out->escalations[i].count);
   }
+  if (version >= 2) get_notifications(&r, arena, out);
   tk_approval_derive(out);
   return tk_frame_done(&r);
 }

@@ -198,6 +198,7 @@ static void push_run(lua_State *L, const tk_fiber *fiber) {
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "compensates");
   }
+  if (run->round) set_field_integer(L, "round", run->round);
   if (run->items) set_field_integer(L, "items", (lua_Integer)run->items);
   set_field_integer(L, "attempt", run->attempt);
   set_field_integer(L, "failures", run->failures);

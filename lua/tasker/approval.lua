@@ -153,7 +153,7 @@ local function check_choice(given, field, choices, fail)
 end
 
 --- Checks the field `approval` of a step and what belongs to it.
--- @tab step gets `approval timeout_completes timeout_rejects reject_completes`
+-- @tab step gets `approval timeout_completes timeout_rejects reject_completes notify`
 -- @tab given the definition of the step
 -- @func fail gets a field, a format and its arguments
 function approval.read(step, given, fail)
@@ -178,6 +178,10 @@ function approval.read(step, given, fail)
   step.approval = made
   step.timeout_completes, step.timeout_rejects = given.on_timeout == "approve", given.on_timeout == "reject"
   step.reject_completes = given.on_reject == "complete"
+  step.notify = given.notify
+  if given.retry ~= nil and not given.notify then
+    fail("retry", "is about 'notify', which the step does not have: an approval is not retried by itself")
+  end
 end
 
 local function list_of(set)
@@ -213,7 +217,7 @@ function approval.describe(step)
     approvers = described(made.approvers), required = made.required, form = made.form, no_self_approval = made.no_self,
     escalate = #escalate > 0 and escalate or nil, veto = list_of(made.veto),
     on_timeout = step.timeout_completes and "approve" or step.timeout_rejects and "reject" or nil,
-    on_reject = step.reject_completes and "complete" or nil,
+    on_reject = step.reject_completes and "complete" or nil, notify = step.notify and true or nil,
   }
 end
 

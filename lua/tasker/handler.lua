@@ -50,17 +50,6 @@ for _, name in ipairs(failures.HOOKS) do
   STEP_FIELDS[name], HANDLER_FIELDS[name] = "function", "function"
 end
 
-local function set_of(names)
-  local set = {}
-  for name in names:gmatch("%S+") do
-    set[name] = true
-  end
-  return set
-end
-
--- Fields of later versions of the interface.
-local LATER_STEP_FIELDS = set_of "notify"
-
 -- ---- Refusing ----
 
 local Refusal = {}
@@ -80,12 +69,10 @@ local function failer(where)
   end
 end
 
-local function check_fields(given, declared, later, where)
+local function check_fields(given, declared, where)
   for name, value in next, given do
     local types = declared[name]
-    if later[name] then
-      refuse_field(where, name, "is unknown: this version has no such field")
-    elseif not types then
+    if not types then
       refuse(where, "field %s is unknown%s", check.show(name), suggest.hint(name, declared))
     elseif types ~= "any" then
       local wrong = check.wrong_type(value, types)
@@ -221,7 +208,7 @@ local function read_failures(step, given, common)
 end
 
 local function new_step(given, index, common, where)
-  check_fields(given, STEP_FIELDS, LATER_STEP_FIELDS, where)
+  check_fields(given, STEP_FIELDS, where)
   local kind = step_kinds.kind_of(given, function(format, ...) refuse(where, format, ...) end)
   check_value(given, "timeout", not_timeout, where)
   check_value(given, "heartbeat_timeout", not_timeout, where)
@@ -352,7 +339,7 @@ local function check_names(given)
   if type(given.name) == "string" then
     where = ("handler %s/%s@%s:"):format(given.namespace or "default", given.name, given.version or "0.1.0")
   end
-  check_fields(given, HANDLER_FIELDS, {}, where)
+  check_fields(given, HANDLER_FIELDS, where)
   if given.name == nil then
     refuse_field(where, "name", "is missing")
   end

@@ -11,6 +11,7 @@ local failures = require "tasker.failures"
 local kept_error = require "tasker.kept_error"
 local limits = require "tasker.limits"
 local map = require "tasker.map"
+local notification = require "tasker.notification"
 local step_kinds = require "tasker.step_kinds"
 local step_view = require "tasker.step_view"
 local time = require "tasker.time"
@@ -333,8 +334,8 @@ function step.run(run)
   end
   run.plan = plan
   local definition = plan.steps[run.template]
-  if run.compensates then
-    definition = compensation.of(definition)
+  if run.compensates or run.round then
+    definition = (run.round and notification or compensation).of(definition)
     return call(run, definition, step_view.step(run, definition))
   elseif run.attempt == 0 then
     return answer(run, definition)
@@ -360,8 +361,8 @@ function step.interrupted(run, code, message, traceback)
     return run.attempt == 0 and "ask_failed" or "failed", text, true
   end
   local definition = run.plan.steps[run.template]
-  if run.compensates then
-    definition = compensation.of(definition)
+  if run.compensates or run.round then
+    definition = (run.round and notification or compensation).of(definition)
   end
   return fail(run, definition, step_view.step(run, definition), { code = code, message = message }, own_part(traceback))
 end

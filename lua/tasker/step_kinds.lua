@@ -15,6 +15,7 @@ step_kinds.KINDS = { "run", "handler", "child", "sleep", "signal", "approval", "
 step_kinds.FIELDS = {
   when = "function", switch = "function", cases = "table", default = "string",
   sleep = "number|function", signal = "string", approval = "table", on_reject = "string", on_timeout = "string", join = "string|number",
+  notify = "function",
   child = "string|table", context = "function|table", on_child_error = "string",
 }
 
@@ -25,9 +26,9 @@ end
 -- Fields that belong to some kinds only.
 local ONLY_FOR = {
   config = { handler = true }, heartbeat_timeout = { run = true, handler = true },
-  retry = { run = true, handler = true, child = true }, map = { run = true, handler = true, child = true },
+  retry = { run = true, handler = true, child = true, approval = true }, map = { run = true, handler = true, child = true },
   cases = { switch = true }, default = { switch = true }, on_timeout = { signal = true, approval = true },
-  on_reject = { approval = true },
+  on_reject = { approval = true }, notify = { approval = true },
   inputs = { run = true, handler = true, approval = true },
   timeout = { run = true, handler = true, signal = true, approval = true, child = true },
   context = { child = true }, on_child_error = { child = true },
@@ -200,7 +201,7 @@ end
 function step_kinds.describe(out, step)
   out.kind, out.join, out.join_count = step.kind, step.join, step.join_count
   out.sleep, out.signal, out.timeout_completes = step.sleep, step.signal, step.timeout_completes
-  out.timeout_rejects, out.reject_completes = step.timeout_rejects, step.reject_completes
+  out.timeout_rejects, out.reject_completes, out.notifies = step.timeout_rejects, step.reject_completes, step.notify ~= nil
   map.describe(out, step)
   out.child, out.on_child_error = step.child, step.on_child_error
   if step.cases then

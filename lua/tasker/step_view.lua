@@ -64,13 +64,15 @@ local function payload(run, index, which)
   return value
 end
 
---- How the step or instance of a run is called: `charge`, `each[3]`, `charge:compensate`.
+--- How the step or instance of a run is called: `charge`, `each[3]`, `charge:compensate`, `accept:notify[1]`.
 -- @tab run
 -- @treturn string
 function step_view.name(run)
   local name = run.plan.steps[run.template].name
   if run.compensates then
     return name .. ":compensate"
+  elseif run.round then
+    name = name .. ":notify"
   end
   return run.ordinal and ("%s[%d]"):format(name, run.ordinal) or name
 end
@@ -338,7 +340,8 @@ end
 
 function step_fields.inputs(run)
   if run.has_inputs then
-    return payload(run, run.items and run.template or run.step, "inputs")   -- elements share those of their map
+    -- Elements share those of their map, notifications those of their approval.
+    return payload(run, (run.items or run.round) and run.template or run.step, "inputs")
   end
   return nil
 end
@@ -351,6 +354,36 @@ end
 function step_fields.progress(run)
   if run.has_progress then
     return payload(run, run.step, "progress")
+  end
+  return nil
+end
+
+-- Of a notification: which round of its approval it is about, 1 at the start and one more with each escalation.
+function step_fields.round(run)
+  return run.round
+end
+
+-- Of a notification: who is asked now and has not decided yet; nil where the approval is over.
+function step_fields.approvers(run)
+  if not run.round then
+    return nil
+  end
+  local text, err = run.engine:approvals { id = run.task_id }
+  if not text then
+    error(err, 0)
+  end
+  local name = run.plan.steps[run.template].name
+  for _, item in ipairs(task_view.records(text)) do
+    if (item.step:match("^(.*)%[%d+%]$") or item.step) == name then
+      local decided, open = {}, {}
+      for _, vote in ipairs(item.decisions) do
+        decided[vote.by] = true
+      end
+      for _, who in ipairs(item.approvers) do
+        open[#open + 1] = not decided[who] and who or nil
+      end
+      return open
+    end
   end
   return nil
 end
@@ -404,7 +437,8 @@ end
 -- @tab definition the step's
 -- @treturn table
 function step_view.step(run, definition)
-  local name = run.ordinal and not run.compensates and step_view.name(run) or definition.name
+  local is_own = run.ordinal and not (run.compensates or run.round)
+  local name = is_own and step_view.name(run) or definition.name
   return setmetatable({ name = name, attempt = run.attempt, [RUN] = run }, Step)
 end
 

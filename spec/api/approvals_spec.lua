@@ -220,6 +220,54 @@ for _, kind in ipairs(harness.kinds) do
       assert.equal("complete", assert(app:approve(id, "accept", { by = "boss" })).steps.accept.status)
     end)
 
+    it("`notify` tells people once a round, is retried by the step's policy and shows who is asked", function()
+      local told = {}
+      local handler = asking({ inputs = { sum = 5 }, retry = { limit = 2, backoff = "none" }, notify = function(task, step)
+        told[#told + 1] = { step.round, step.attempt, table.concat(step.approvers, ","), step.name, step.inputs.sum,
+          task.results.write.text, step.idempotency_key }
+        return step.round == 1 and step.attempt == 1 and error "the mail server is away" or nil
+      end }, { approvers = { "ann" }, escalate = { { after = 0.05, approvers = { "boss" } } } })
+      local id = assert(app:submit(handler))
+      harness.eventually(function()
+        assert(app:work { until_idle = 10 })
+        return #told == 3
+      end)
+      assert.same({
+        { 1, 1, "ann", "accept", 5, "x", id .. ":accept:notify[1]" }, { 1, 2, "ann", "accept", 5, "x", id .. ":accept:notify[1]" },
+        { 2, 1, "ann,boss", "accept", 5, "x", id .. ":accept:notify[2]" },
+      }, told)
+      local names = {}
+      for _, event in ipairs(assert(app:events { after = 0, task_id = id })) do
+        names[#names + 1] = (event.step or ""):find("notify", 1, true) and event.event .. " " .. event.step or nil
+      end
+      assert.same({ "step.started accept:notify[1]", "step.failed accept:notify[1]", "step.retry_scheduled accept:notify[1]",
+        "step.started accept:notify[1]", "step.completed accept:notify[1]", "step.started accept:notify[2]",
+        "step.completed accept:notify[2]" }, names)
+      assert(app:approve(id, "accept", { by = "boss" }))
+      local task = worked(app, id)
+      assert.equal("complete", task.status)
+      assert.equal(3, #task.steps)
+    end)
+
+    it("a `notify` that fails for good is in the log and leaves the approval as it is", function()
+      local id = submitted(app, asking { notify = function() error(tasker.permanent("no such address", { code = "smtp" })) end })
+      local failed = harness.events_of(app, "step.failed", id)
+      assert.equal(1, #failed)
+      assert.equal("accept:notify[1]", failed[1].step)
+      assert.equal("smtp", failed[1].data.error.code)
+      assert.equal("waiting", assert(app:task(id)).steps.accept.status)
+      assert(app:approve(id, "accept", { by = "ann" }))
+      assert(app:approve(id, "accept", { by = "bob" }))
+      assert.equal("complete", worked(app, id).status)
+    end)
+
+    it("who is told may decide at once", function()
+      local id = submitted(app, asking({ notify = function(task, step)
+        assert(app:approve(task.task_id, step.name, { by = step.approvers[1] }))
+      end }, { approvers = { "robot" } }))
+      assert.equal("complete", worked(app, id).status)
+    end)
+
     it("each decision is an event, told by whom", function()
       local id = submitted(app, asking(nil, { approvers = { "ann" } }))
       assert(app:approve(id, "accept", { by = "ann", comment = "yes" }))
@@ -306,6 +354,8 @@ describe("a definition with an approval that cannot work is refused,", function(
     refused({ "on_timeout", "complete" }, { approvers = { "a" } }, { timeout = 5, on_timeout = "complete" })
     refused({ "on_timeout", "timeout" }, { approvers = { "a" } }, { on_timeout = "reject" })
     refused({ "on_reject" }, { approvers = { "a" } }, { on_reject = "ignore" })
+    refused({ "'notify'", "function" }, { approvers = { "a" } }, { notify = "mail" })
+    refused({ "'retry'", "notify" }, { approvers = { "a" } }, { retry = { limit = 2 } })
     harness.raises({ "on_reject", "accept" }, harness.handler,
       { steps = { { name = "accept", run = function() end, on_reject = "fail" } } })
   end)

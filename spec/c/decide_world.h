@@ -5,7 +5,7 @@
  *          flags: skip cont ask once limitN lostN any joinN alldone sleepN sig (waits for the signal of its own name) withinN
  *          child (has a child: task 2, then 3 ...) ignores retries (on_child_error)
  *          completes case:NAME:step undo undostarted (has a compensation; it is a:compensate)
- *          appr (waits for people) rejects onno (a no completes it)
+ *          appr (waits for people) rejects onno (a no completes it) notify (tells them)
  *          map mapN (at most N of its elements at once) tolN (N of them may fail); elements of a map m are m[1], m[2] ...
  *          machine: the steps are states, the first is where it begins; flags of states: go:OUTCOME:state after:state (the sleep
  *          that limits it) pass final finalerror history needN (goes on when entered N times)
@@ -81,6 +81,7 @@ static void parse_flag(world *w, tk_graph_step *step, const char *flag) {
   else if (strcmp(flag, "sig") == 0) step->kind = TK_KIND_SIGNAL, step->signal = step->name;
   else if (strncmp(flag, "within", 6) == 0) step->timeout_us = atoi(flag + 6) * 1000000LL;
   else if (strcmp(flag, "appr") == 0) step->kind = TK_KIND_APPROVAL, step->flags |= TK_GRAPH_ASK;
+  else if (strcmp(flag, "notify") == 0) step->flags |= TK_GRAPH_NOTIFIES;
   else if (strcmp(flag, "rejects") == 0) step->flags |= TK_GRAPH_TIMEOUT_REJECTS;
   else if (strcmp(flag, "onno") == 0) step->flags |= TK_GRAPH_REJECT_COMPLETES;
   else if (strcmp(flag, "child") == 0) step->kind = TK_KIND_CHILD, step->child = step->name, step->flags |= TK_GRAPH_ASK;

@@ -22,10 +22,13 @@ static tk_vote sample_votes[] = {{.decision = TK_DECISION_APPROVE, .by = {"ann",
                                  {.decision = TK_DECISION_DELEGATE, .by = {"eve", 3}, .to = {"bob", 3}, .at_us = EPOCH_US + 6}};
 static tk_escalation sample_escalations[] = {{EPOCH_US + 60, sample_approvers, 2}};
 
+static uint32_t sample_notifications[] = {5, 300};
+
 static tk_approval sample_approval(void) {
   tk_approval a = {.task_no = 77, .step = 2, .required = 2, .round = 3, .excluded = {"eve", 3}, .opened_at_us = EPOCH_US,
                    .deadline_us = EPOCH_US + 100, .approvers = sample_approvers, .approver_count = 2, .votes = sample_votes,
-                   .vote_count = 2, .escalations = sample_escalations, .escalation_count = 1};
+                   .vote_count = 2, .escalations = sample_escalations, .escalation_count = 1,
+                   .notifications = sample_notifications, .notification_count = 2};
   memset(a.shown, 0x5A, sizeof a.shown);
   return a;
 }
@@ -44,6 +47,8 @@ static bool approval_reads_back(tk_slice key, tk_slice record) {
            tk_slice_eq(a.votes[i].details, sample_votes[i].details) && a.votes[i].at_us == sample_votes[i].at_us;
   same = same && a.escalations[0].due_us == EPOCH_US + 60 && a.escalations[0].count == 2 &&
          tk_slice_eq(a.escalations[0].approvers[1].name, sample_approvers[1].name);
+  bool knew_none = record.data[0] == 1;   /* its version */
+  same = same && a.notification_count == (knew_none ? 0 : 2) && (knew_none || a.notifications[1] == 300);
   tk_arena_free(&arena);
   return same;
 }

@@ -5,6 +5,7 @@
 
 #include "decide_children.h"
 #include "decide_compensation.h"
+#include "decide_notify.h"
 #include "decide_machines.h"
 #include "decide_maps.h"
 #include "decide_migrate.h"

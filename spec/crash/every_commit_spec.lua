@@ -34,12 +34,20 @@ describe("killed at every commit #slow", function()
   end)
 
   it("an approval escalates once and is decided once", function()
-    local kills = every_commit.run("spec/crash/approval.lua", function(stdout, app, where)
+    local kills = every_commit.run("spec/crash/approval.lua", function(stdout, app, where, store)
       assert.equal("complete\tapprove\tboss\n", stdout, where)
       assert.equal(1, count(app, "step.approval_escalated"), where)
       assert.equal(1, count(app, "step.approval_decided"), where)
       assert.equal(1, count(app, "step.completed", "accept"), where)
+      assert.equal(1, count(app, "step.completed", "accept:notify[1]"), where)
+      assert.equal(1, count(app, "step.completed", "accept:notify[2]"), where)
       assert.equal(1, count(app, "task.completed"), where)
+      -- At least once a round, each with its own key.
+      local told = {}
+      for line in process.read_file(store .. ".told"):gmatch "[^\n]+" do
+        told[line] = true
+      end
+      assert.same({ ["round 1 accept:notify[1]"] = true, ["round 2 accept:notify[2]"] = true }, told, where)
     end)
     assert.is_true(kills >= 16, ("killed only %d times"):format(kills))
   end)

@@ -256,8 +256,9 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
   else if (kind < 85) event.type = TK_EV_STEP_FAILED;
   else if (kind < 90) event.type = TK_EV_STEP_SNOOZED, event.delay_us = 1000000LL * pick(s, 30);
   else if (kind < 95) event.type = TK_EV_STEP_RELEASED;
-  else if (kind < 97 && !run->compensates && !tk_engine_graph(s->client, run->definition)->initial) decide_failure(s, &event);
-  else if (kind < 98 && !run->compensates)
+  else if (kind < 97 && !run->compensates && !run->round &&
+           !tk_engine_graph(s->client, run->definition)->initial) decide_failure(s, &event);
+  else if (kind < 98 && !run->compensates && !run->round)
     event.type = TK_EV_STEP_COST, event.cursor = loose_of(s, run), event.delay_us = (int64_t)pick(s, 9) - 4;
   else event.type = TK_EV_HEARTBEAT;
   return event;

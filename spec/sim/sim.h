@@ -93,6 +93,7 @@ static void random_kind(sim *s, tk_graph_step *step, uint32_t below) {
     step->flags |= TK_GRAPH_ASK;
     step->flags |= chance(s, 30) ? TK_GRAPH_TIMEOUT_COMPLETES : chance(s, 50) ? TK_GRAPH_TIMEOUT_REJECTS : 0;
     step->flags |= chance(s, 50) ? TK_GRAPH_REJECT_COMPLETES : 0;
+    step->flags |= step->timeout_us / 1000000 % 2 ? TK_GRAPH_NOTIFIES : 0;
   } else if (kind < 46 && below) {
     step->kind = TK_KIND_CHILD;
     step->child = tk_slice_str("sim/h0");

@@ -417,7 +417,7 @@ end
 --- Puts something in the place of a step's code.
 -- @param handler or its name
 -- @string name the step
--- @param value the results; a function `(task, step)` as `run`; or `{run =, compensate =}` of such
+-- @param value the results; a function `(task, step)` as `run`; or `{run =, compensate =, notify =}` of such
 function App:stub(handler, name, value)
   self.doubles:stub(handler, name, value, 2)
 end
@@ -448,7 +448,7 @@ end
 
 --- What a step's code was called with and what came of it, oldest first.
 -- @param handler or its name
--- @string name the step; with `:compensate` its compensation
+-- @string name the step; with `:compensate` its compensation, with `:notify` its notifications
 -- @treturn {table,...} `{task_id, attempt, context, inputs, item, index, results, error}`
 function App:calls(handler, name)
   return self.doubles:list(handler, name, 2)

@@ -12,7 +12,7 @@ local doubles = {}
 local decode = core.json.decode
 
 -- Functions of a step that can be doubled, with what its name ends in there.
-local PARTS = { run = "", compensate = ":compensate" }
+local PARTS = { run = "", compensate = ":compensate", notify = ":notify" }
 
 -- What to do about steps that have no code of their own.
 local INSTEAD = {
@@ -35,8 +35,11 @@ end
 
 -- The step's own name and the part of it that is meant.
 local function split(name)
-  local own = name:match("^(.*):compensate$")
-  return own or name, own and "compensate" or "run"
+  local own, part = name:match("^(.*):(%l+)$")
+  if own and PARTS[part] == ":" .. part then
+    return own, part
+  end
+  return name, "run"
 end
 
 -- Where doubles of a step are kept: under its handler, of all versions unless one is named.
@@ -59,10 +62,10 @@ local function key_of(reference, name, what, level)
   return ("%s %s"):format(version and full .. "@" .. version or full, name), found.steps[found.index_of[own]]
 end
 
--- As key_of, of a step that can be doubled.
-local function key_to_double(reference, name, what, level)
+-- As key_of, of a step that can be doubled. `parts`: only parts of it that are not its run.
+local function key_to_double(reference, name, parts, what, level)
   local key, step = key_of(reference, name, what, level + 1)
-  local instead = INSTEAD[step.kind]
+  local instead = not parts and INSTEAD[step.kind]
   if instead and select(2, split(name)) == "run" then
     error(("%s: step '%s' has no code of its own: %s"):format(what, name, instead), level + 1)
   end
@@ -102,11 +105,12 @@ end
 -- @param reference a handler, or its name
 -- @string name the step
 -- @param value the results (of a switch: the branch; of a machine's state: the outcome); a function as `run`; or `{run =,
--- compensate =}` of such
+-- compensate =, notify =}` of such
 -- @int level as in error, counted from the caller
 function Doubles:stub(reference, name, value, level)
-  local key = key_to_double(reference, name, "testing.stub", level + 1)
-  if not is_parts(value) then
+  local in_parts = is_parts(value)
+  local key = key_to_double(reference, name, in_parts and value.run == nil, "testing.stub", level + 1)
+  if not in_parts then
     self.stubs[key] = as_function(value)
     return
   end
@@ -130,7 +134,7 @@ local FAIL_OPTIONS = {
 -- @return true, or nil
 -- @return err `invalid`
 function Doubles:fail(reference, name, options, level)
-  local key = key_to_double(reference, name, "testing.fail", level + 1)
+  local key = key_to_double(reference, name, false, "testing.fail", level + 1)
   check.type(options, "table|nil", "testing.fail: options", level + 1)
   options = options or {}
   local ok, err = check.options(options, FAIL_OPTIONS, "testing.fail: option", level + 1)
@@ -150,7 +154,7 @@ end
 
 local function note(self, handler, name, view)
   local run = core.run()
-  local inputs = run.has_inputs and run.engine:payload(run.task_no, run.items and run.template or run.step, "inputs")
+  local inputs = run.has_inputs and run.engine:payload(run.task_no, (run.items or run.round) and run.template or run.step, "inputs")
   local call = {
     task_id = run.task_id, attempt = view.attempt, context = decode(run.engine:context(run.task_no)),
     item = view.item, index = view.index,
@@ -237,7 +241,7 @@ local FIELDS = { "task_id", "attempt", "context", "inputs", "item", "index", "re
 
 --- Calls of a step's code, oldest first.
 -- @param reference a handler, or its name: then of all its versions
--- @string name the step; with `:compensate` its compensation
+-- @string name the step; with `:compensate` its compensation, with `:notify` its notifications
 -- @int level as in error, counted from the caller
 -- @treturn {table,...} `{task_id, attempt, context, inputs, item, index, results, error}`
 function Doubles:list(reference, name, level)

@@ -107,6 +107,7 @@ local function lay_down(self, step)
 
   local laid = {
     run = step.run and (step.state and visit or play), compensate = step.compensate and function() end,
+    notify = step.notify and function() end,
     ask = step.ask and function() return {} end,
     when = step.when and function() return wanted() ~= "skipped" end,
     switch = step.switch and function()
