@@ -35,6 +35,7 @@ void *tk_list_grow(tk_arena *arena, void *items, size_t item_size, size_t *capac
 }
 
 uint64_t tk_changes_payload(tk_changes *changes, tk_slice bytes) {
+  if (tk_slice_eq(bytes, tk_slice_str("null"))) return TK_PAYLOAD_NULL;
   tk_payload payload = {changes->next_payload++, bytes};
   tk_list_push(changes->arena, &changes->payloads, payload);
   return payload.no;

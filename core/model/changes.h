@@ -106,7 +106,10 @@ void *tk_list_grow(tk_arena *arena, void *items, size_t item_size, size_t *capac
     (list)->items[(list)->count++] = (value);                                                                                 \
   } while (0)
 
-/* Adds a payload and returns its number. The bytes are borrowed until apply. */
+/* The number of what most steps return: null. It is no record. */
+#define TK_PAYLOAD_NULL 1
+
+/* Adds a payload and returns its number; that of null without adding one. The bytes are borrowed until apply. */
 uint64_t tk_changes_payload(tk_changes *changes, tk_slice bytes);
 
 #endif

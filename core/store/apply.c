@@ -136,7 +136,7 @@ static void write_payloads(writer *w) {
   }
   for (size_t i = 0; i < c->unpayloads.count && !w->rc; i++) {
     tk_key key = tk_key_u64(c->unpayloads.items[i]);
-    del(w, TK_TABLE_PAYLOADS, &key);
+    if (c->unpayloads.items[i] != TK_PAYLOAD_NULL) del(w, TK_TABLE_PAYLOADS, &key);
   }
 }
 
@@ -182,12 +182,12 @@ static void write_flow(writer *w) {
     put(w, TK_TABLE_NOTICES, &key, tk_write_notice(buf, tk_key_slice(&key), &c->notices.items[i]), 0);
   }
   for (size_t i = 0; i < w->apply->finished_batch_count && !w->rc; i++) {
-    tk_key key = tk_key_u32_u64(w->apply->process, w->apply->finished_batches[i]);
-    del(w, TK_TABLE_CLAIMS, &key);
+    tk_key key = tk_key_claims(w->apply->process, w->apply->finished_batches[i]);
+    del(w, TK_TABLE_META, &key);
   }
   if (c->claims.count) {
-    tk_key key = tk_key_u32_u64(w->apply->process, w->apply->mark.turn);
-    put(w, TK_TABLE_CLAIMS, &key, tk_write_claims(buf, tk_key_slice(&key), c->claims.items, c->claims.count), 0);
+    tk_key key = tk_key_claims(w->apply->process, w->apply->mark.turn);
+    put(w, TK_TABLE_META, &key, tk_write_claims(buf, tk_key_slice(&key), c->claims.items, c->claims.count), 0);
   }
 }
 

@@ -58,13 +58,35 @@ static uint64_t entries_of(tk_check *c, tk_table table) {
   return entries;
 }
 
-/* ---- Meta, names, definitions, processes ---- */
+/* ---- Meta, claims, names, definitions, processes ---- */
+
+static void check_claims(tk_check *c, tk_slice key, tk_slice record, uint32_t number) {
+  tk_claims_record claims;
+  tk_claim claim;
+  tk_slice process;
+  tk_key by_number = tk_key_u32(number);
+  if (!tk_read_claims(key, record, &claims)) {
+    tk_check_say(c, "a record of claims is damaged");
+    return;
+  }
+  if (!tk_check_get(c, TK_TABLE_PROCESSES, tk_key_slice(&by_number), &process))
+    tk_check_say(c, "there are claims of process %u, which is not there", number);
+  while (tk_read_claim(&claims, &claim)) {
+    uint64_t step = tk_check_step_key(claim.task_no, claim.step);
+    tk_check_claim *kept = TK_ARENA_NEW(&c->arena, tk_check_claim);
+    *kept = (tk_check_claim){tk_map_get(&c->claims, step), number, claim.attempt};
+    tk_map_put(&c->claims, step, kept);
+  }
+  if (claims.claims.bad) tk_check_say(c, "a record of claims of process %u is damaged", number);
+}
 
 static void check_meta_entry(tk_check *c, tk_slice key, tk_slice record) {
   uint64_t turn;
+  uint32_t process;
   tk_key own = tk_key_meta();
   if (tk_slice_eq(key, tk_key_slice(&own))) return;   /* read at the start */
-  if (key.size != 17 || !tk_read_number(key, record, &turn)) tk_check_say(c, "a process's mark of its last turn is damaged");
+  if (tk_key_is_claims(key, &process, &turn)) check_claims(c, key, record, process);
+  else if (key.size != 17 || !tk_read_number(key, record, &turn)) tk_check_say(c, "a process's mark of its last turn is damaged");
 }
 
 static void check_name(tk_check *c, tk_slice key, tk_slice record) {
@@ -206,7 +228,7 @@ static void check_log_end(tk_check *c) {
     tk_check_say(c, "the log ends with event %llu, and the store says %llu", NO(c->last_logs[0] - 1), NO(c->meta.next_seq - 1));
 }
 
-/* ---- Payloads, claims, inbox, notices ---- */
+/* ---- Payloads, inbox, notices ---- */
 
 static void check_payload(tk_check *c, tk_slice key, tk_slice record) {
   tk_slice bytes;
@@ -217,27 +239,8 @@ static void check_payload(tk_check *c, tk_slice key, tk_slice record) {
 }
 
 static void check_payload_use(tk_check *c) {
-  for (uint64_t i = 1; i < c->meta.next_payload; i++)
+  for (uint64_t i = TK_PAYLOAD_NULL + 1; i < c->meta.next_payload; i++)
     if (c->payloads[i] == 1) tk_check_say(c, "payload %llu belongs to nothing", NO(i));
-}
-
-static void check_claims(tk_check *c, tk_slice key, tk_slice record) {
-  tk_claims_record claims;
-  tk_claim claim;
-  tk_slice process;
-  if (!tk_read_claims(key, record, &claims)) {
-    tk_check_say(c, "a record of claims is damaged");
-    return;
-  }
-  if (!tk_check_get(c, TK_TABLE_PROCESSES, tk_slice_of(key.data, 4), &process))
-    tk_check_say(c, "there are claims of process %u, which is not there", tk_get_u32be(key.data));
-  while (tk_read_claim(&claims, &claim)) {
-    uint64_t step = tk_check_step_key(claim.task_no, claim.step);
-    tk_check_claim *kept = TK_ARENA_NEW(&c->arena, tk_check_claim);
-    *kept = (tk_check_claim){tk_map_get(&c->claims, step), tk_get_u32be(key.data), claim.attempt};
-    tk_map_put(&c->claims, step, kept);
-  }
-  if (claims.claims.bad) tk_check_say(c, "a record of claims of process %u is damaged", tk_get_u32be(key.data));
 }
 
 static bool task_there(tk_check *c, uint64_t task_no) {
@@ -379,7 +382,6 @@ static void check_everything(tk_check *c) {
   c->last_logs[0] = 1;
   walk(c, TK_TABLE_LOG, check_log);
   check_log_end(c);
-  walk(c, TK_TABLE_CLAIMS, check_claims);
   walk(c, TK_TABLE_INBOX, check_inbox);
   walk(c, TK_TABLE_NOTICES, check_notice);
   walk(c, TK_TABLE_SIGNALS, check_signal);
@@ -435,6 +437,7 @@ int tk_store_check(tk_store *store, void (*report)(void *context, const char *wh
     for (int i = 0; i < TK_TABLE_COUNT; i++) c.total += entries_of(&c, (tk_table)i);
     c.last_logs = tk_calloc(c.meta.next_task + 1, sizeof *c.last_logs);
     c.payloads = tk_calloc(c.meta.next_payload + 1, 1);
+    c.payloads[TK_PAYLOAD_NULL] = 1;
     check_everything(&c);
     if (progress) progress(context, c.done, c.total);
   }

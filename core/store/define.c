@@ -182,17 +182,16 @@ int tk_store_join(tk_store *store, tk_process *process, tk_err *err) {
   return tk_store_commit_small(store, write_process, process, err);
 }
 
-/* Deletes what is kept under the process's number in `table` (claims, notices): keys collected first, then deleted. */
-static int clear_rows(tk_store *store, tk_table table, uint32_t process, tk_err *err) {
+/* Deletes what is kept under the process's number in `table`, whose first such key is `key`. */
+static int clear_rows(tk_store *store, tk_table table, tk_key key, tk_err *err) {
   for (;;) {
     tk_kv_cursor *cursor;
-    tk_key key = tk_key_u32_u64(process, 0);
     tk_slice at = tk_key_slice(&key), record;
     int rc = tk_kv_cursor_open(store->txn, table, &cursor, err);
     if (rc) return rc;
     rc = tk_kv_step(cursor, TK_KV_AT_LEAST, &at, &record, err);
-    bool ours = !rc && at.size == 12 && tk_get_u32be(at.data) == process;
-    if (ours) memcpy(key.bytes, at.data, 12);
+    bool ours = !rc && at.size == key.size && memcmp(at.data, key.bytes, key.size - 8) == 0;   /* all but the number at the end */
+    if (ours) memcpy(key.bytes, at.data, key.size);
     tk_kv_cursor_close(cursor);
     if (!ours) return rc == TK_KV_ABSENT ? 0 : rc;
     rc = tk_kv_del(store->txn, table, tk_key_slice(&key), err);
@@ -213,8 +212,8 @@ static int write_leave(tk_store *store, void *context, tk_err *err) {
   rc = tk_kv_del(store->txn, TK_TABLE_PROCESSES, tk_key_slice(&key), err);
   if (!rc) rc = tk_kv_del(store->txn, TK_TABLE_META, tk_key_slice(&mark), err);
   if (rc == TK_KV_ABSENT) rc = 0;
-  if (!rc) rc = clear_rows(store, TK_TABLE_NOTICES, process.number, err);
-  if (!rc) rc = clear_rows(store, TK_TABLE_CLAIMS, process.number, err);
+  if (!rc) rc = clear_rows(store, TK_TABLE_NOTICES, tk_key_u32_u64(process.number, 0), err);
+  if (!rc) rc = clear_rows(store, TK_TABLE_META, tk_key_claims(process.number, 0), err);
   return rc;
 }
 
@@ -229,26 +228,27 @@ typedef TK_LIST(tk_event) event_list;
 static int add_claims(tk_arena *arena, tk_slice key, tk_slice record, event_list *list, tk_err *err) {
   tk_claims_record claims;
   tk_claim claim;
-  if (!tk_read_claims(key, record, &claims)) return tk_store_damaged(err, TK_TABLE_CLAIMS, key);
+  if (!tk_read_claims(key, record, &claims)) return tk_store_damaged(err, TK_TABLE_META, key);
   while (tk_read_claim(&claims, &claim)) {
     tk_event event = {.type = TK_EV_STEP_LOST, .task_no = claim.task_no, .step = claim.step, .attempt = claim.attempt};
     tk_list_push(arena, list, event);
   }
-  return claims.claims.bad ? tk_store_damaged(err, TK_TABLE_CLAIMS, key) : 0;
+  return claims.claims.bad ? tk_store_damaged(err, TK_TABLE_META, key) : 0;
 }
 
 int tk_store_claims_of(tk_store *store, tk_arena *arena, uint32_t process, size_t max, tk_event **events, size_t *count,
                        uint64_t **batches, size_t *batch_count, tk_err *err) {
   tk_kv_cursor *cursor;
-  tk_key from = tk_key_u32_u64(process, 0);
+  tk_key from = tk_key_claims(process, 0);
   tk_slice key = tk_key_slice(&from), record;
   event_list list = {0};
   TK_LIST(uint64_t) read = {0};
-  int rc = tk_kv_cursor_open(store->txn, TK_TABLE_CLAIMS, &cursor, err);
+  uint32_t whose;
+  uint64_t batch;
+  int rc = tk_kv_cursor_open(store->txn, TK_TABLE_META, &cursor, err);
   if (rc) return rc;
   rc = tk_kv_step(cursor, TK_KV_AT_LEAST, &key, &record, err);
-  while (!rc && list.count < max && key.size == 12 && tk_get_u32be(key.data) == process) {
-    uint64_t batch = tk_get_u64be(key.data + 4);
+  while (!rc && list.count < max && tk_key_is_claims(key, &whose, &batch) && whose == process) {
     rc = add_claims(arena, key, record, &list, err);
     tk_list_push(arena, &read, batch);
     if (!rc) rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, err);

@@ -6,15 +6,6 @@
 #define MESSAGE_MAX 4096          /* of a child's error, in the message that its parent keeps */
 #define CAUSE_MAX (TK_LIMIT_ERROR / 2)   /* of the whole error, in the details */
 
-static int read_payload(tk_store *store, uint64_t number, tk_slice *out, tk_err *err) {
-  tk_key key = tk_key_u64(number);
-  tk_slice record;
-  int rc = tk_kv_get(store->txn, TK_TABLE_PAYLOADS, tk_key_slice(&key), &record, err);
-  if (rc < 0) return rc;
-  if (rc || !tk_read_slice(tk_key_slice(&key), record, out)) return tk_store_damaged(err, TK_TABLE_PAYLOADS, tk_key_slice(&key));
-  return 0;
-}
-
 /* ---- A child to be ---- */
 
 /* Who asked, by which system and why is the same in the whole tree; tags and annotations are of one task. */
@@ -40,7 +31,7 @@ int tk_store_load_spawn(tk_store *store, tk_task *parent, tk_event *event, size_
   submission->definition = event->cursor;
   tk_slice context = {0};
   int rc = inherit(store, parent, &submission->info, err);
-  if (!rc) rc = read_payload(store, tk_task_step(parent, event->step)->inputs, &context, err);
+  if (!rc) rc = tk_store_read_payload(store->txn, tk_task_step(parent, event->step)->inputs, &context, err);
   submission->info.context = tk_arena_copy(store->arena, context);
   event->submission = submission;
   *bytes += context.size;
@@ -53,7 +44,7 @@ static bool has_results(const tk_step *step) { return step->status == TK_STEP_CO
 
 static int put_payload(tk_store *store, tk_json_writer *w, uint64_t payload, tk_err *err) {
   tk_slice json = {0};
-  int rc = payload ? read_payload(store, payload, &json, err) : 0;
+  int rc = payload ? tk_store_read_payload(store->txn, payload, &json, err) : 0;
   if (!rc) tk_json_put_raw(w, json);
   return rc;
 }
@@ -111,7 +102,7 @@ static int put_results(tk_store *store, tk_task *child, tk_slice *out, tk_err *e
     rc = put_outcomes(store, child, &w, true, err);
   }
   if (!rc && child->results) {
-    rc = read_payload(store, child->results, &resolution, err);
+    rc = tk_store_read_payload(store->txn, child->results, &resolution, err);
     tk_json_key(&w, "resolution");
     tk_json_put_raw(&w, resolution);
   }
@@ -172,7 +163,7 @@ static int put_error(tk_store *store, tk_task *child, bool too_large, tk_slice *
   tk_slice code = tk_slice_str(too_large ? "too_large" : child->status == TK_TASK_CANCELLED ? "cancelled" : "error");
   int64_t failed = child->status == TK_TASK_ERROR && !too_large ? first_failed(child) : -1;
   if (failed >= 0) {
-    int rc = read_payload(store, tk_task_step(child, (uint32_t)failed)->error, &cause, err);
+    int rc = tk_store_read_payload(store->txn, tk_task_step(child, (uint32_t)failed)->error, &cause, err);
     if (rc) return rc;
     step = child->graph->steps[failed].name;
     tk_slice own = text_of(store, cause, "code", 128);

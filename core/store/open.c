@@ -6,7 +6,7 @@
 
 const char *tk_table_name(tk_table table) {
   static const char *const names[TK_TABLE_COUNT] = {
-      "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "claims", "notices", "identity",
+      "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "notices", "identity",
       "annotations", "signals", "approvals", "compensations", "limits", "meters", "waiters", "permits", "names", "name_numbers",
       "definitions", "definition_hashes", "definition_current", "sources", "processes", "consumers", "schedules", "schedule_names",
       "secrets"};
@@ -96,7 +96,7 @@ static int make_meta(tk_store *store, tk_err *err) {
     store->meta = (tk_meta_record){.format = TK_STORE_FORMAT,
                                    .protocol = TK_STORE_PROTOCOL,
                                    .next_task = 1,
-                                   .next_payload = 1,
+                                   .next_payload = TK_PAYLOAD_NULL + 1,
                                    .next_seq = 1,
                                    .next_inbox = 1,
                                    .next_notice = 1,
@@ -201,6 +201,17 @@ int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_gra
   task->chunks[0] = first;
   *out = task;
   return 0;
+}
+
+int tk_store_read_payload(tk_kv_txn *txn, uint64_t number, tk_slice *out, tk_err *err) {
+  tk_key key = tk_key_u64(number);
+  tk_slice record;
+  *out = tk_slice_str("null");
+  if (number == TK_PAYLOAD_NULL) return 0;
+  int rc = tk_kv_get(txn, TK_TABLE_PAYLOADS, tk_key_slice(&key), &record, err);
+  if (rc == TK_KV_ABSENT) return tk_err_set(err, TK_E_NOT_FOUND, "there is no payload number %llu", (unsigned long long)number);
+  if (rc) return rc;
+  return tk_read_slice(tk_key_slice(&key), record, out) ? 0 : tk_store_damaged(err, TK_TABLE_PAYLOADS, tk_key_slice(&key));
 }
 
 int tk_store_read_chunk(tk_kv_txn *txn, tk_arena *arena, const tk_task *task, uint32_t index, tk_chunk **out, tk_err *err) {

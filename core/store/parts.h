@@ -60,6 +60,8 @@ int tk_store_read_meta(tk_kv_txn *txn, tk_meta_record *out, tk_err *err);
 /* Reads a task's header and first steps into the arena (loader left NULL). TK_E_NOT_FOUND. */
 int tk_store_read_task(tk_kv_txn *txn, tk_arena *arena, uint64_t task_no, tk_graph_lookup lookup, void *lookup_context,
                        tk_task **out, tk_err *err);
+/* The bytes of a payload, borrowed from the transaction. TK_E_NOT_FOUND. */
+int tk_store_read_payload(tk_kv_txn *txn, uint64_t number, tk_slice *out, tk_err *err);
 /* Reads a later chunk; zeroes when it was never written. */
 int tk_store_read_chunk(tk_kv_txn *txn, tk_arena *arena, const tk_task *task, uint32_t index, tk_chunk **out, tk_err *err);
 /* load_child.c: the submission of the child that the event asks for, from its parent's records; the outcome of a child. In a turn;

@@ -30,6 +30,22 @@ tk_key tk_key_mark(const uint8_t incarnation[16]) {
   return key;
 }
 
+tk_key tk_key_claims(uint32_t process, uint64_t turn) {
+  tk_key key;
+  key.bytes[0] = 2;
+  tk_put_u32be(key.bytes + 1, process);
+  tk_put_u64be(key.bytes + 5, turn);
+  key.size = 13;
+  return key;
+}
+
+bool tk_key_is_claims(tk_slice key, uint32_t *process, uint64_t *turn) {
+  if (key.size != 13 || key.data[0] != 2) return false;
+  *process = tk_get_u32be(key.data + 1);
+  *turn = tk_get_u64be(key.data + 5);
+  return true;
+}
+
 /* Signed to unsigned so that a greater priority is a smaller number. */
 static uint32_t flip_priority(int32_t priority) { return ~((uint32_t)priority ^ 0x80000000u); }
 static int32_t unflip_priority(uint32_t stored) { return (int32_t)(~stored ^ 0x80000000u); }

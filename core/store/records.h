@@ -3,14 +3,14 @@
  * any thread.
  *
  * Tables (kv.h), their keys (big endian) and records:
- *   meta             0 -> tk_meta_record; 1, incarnation[16] -> number of the last turn this process committed
+ *   meta             0 -> tk_meta_record; 1, incarnation[16] -> number of the last turn this process committed; 2, process u32,
+ *                    turn u64 -> claims of that turn (here, because each turn writes here: a page less for a commit)
  *   ids              task id[16] -> task number            info         task number u64 -> the cold record
  *   tasks            task number u64 -> header and the first TK_CHUNK_STEPS steps
  *   chunks           task number u64, index u32 -> the steps of a later chunk; absent: untouched
  *   payloads         payload number u64 -> bytes            log          first seq u64 -> events of one task in one turn
  *   ready            queue u32, definition u32, priority u32 (greater first), task u64, step u32 -> when it became ready
  *   timers           due u64, task u64, step u32 -> kind    inbox        number u64 -> event
- *   claims           process u32, turn u64 -> claims of that turn
  *   notices          process u32, number u64 -> notice      identity     hash[32] -> task number, created at
  *   signals          task number u64, payload number u64 -> name (kept until a step takes it)
  *   approvals        task number u64, step u32 -> approvers, votes, escalations (while the step waits for them)
@@ -66,6 +66,9 @@ static inline tk_key tk_key_u32_u64(uint32_t n, uint64_t m) {
 }
 tk_key tk_key_meta(void);
 tk_key tk_key_mark(const uint8_t incarnation[16]);
+tk_key tk_key_claims(uint32_t process, uint64_t turn);
+/* Whether it is one of the above, and then whose and of which turn. */
+bool tk_key_is_claims(tk_slice key, uint32_t *process, uint64_t *turn);
 tk_key tk_key_u64_u64(uint64_t n, uint64_t m);
 tk_key tk_key_ready(const tk_ready *ready);
 tk_key tk_key_timer(const tk_timer *timer);

@@ -153,7 +153,7 @@ tk_slice tk_write_claims(tk_buf *buf, tk_slice key, const tk_claim *claims, size
 
 bool tk_read_claims(tk_slice key, tk_slice record, tk_claims_record *out) {
   memset(out, 0, sizeof *out);
-  if (key.size != 12 || !tk_frame_open(key, record, VERSION_CLAIMS, &out->claims)) return false;
+  if (!tk_frame_open(key, record, VERSION_CLAIMS, &out->claims)) return false;
   out->count = tk_dec_u32(&out->claims);
   return !out->claims.bad;
 }

@@ -91,12 +91,7 @@ int tk_snap_each_task(tk_snap *snap, uint64_t before, bool (*visit)(void *contex
 }
 
 int tk_snap_payload(tk_snap *snap, uint64_t payload, tk_slice *out, tk_err *err) {
-  tk_key key = tk_key_u64(payload);
-  tk_slice record;
-  int rc = tk_kv_get(snap->txn, TK_TABLE_PAYLOADS, tk_key_slice(&key), &record, err);
-  if (rc == TK_KV_ABSENT) return tk_err_set(err, TK_E_NOT_FOUND, "there is no payload number %llu", (unsigned long long)payload);
-  if (rc) return rc;
-  return tk_read_slice(tk_key_slice(&key), record, out) ? 0 : tk_store_damaged(err, TK_TABLE_PAYLOADS, tk_key_slice(&key));
+  return tk_store_read_payload(snap->txn, payload, out, err);
 }
 
 int tk_snap_annotations(tk_snap *snap, tk_arena *arena, uint64_t task_no, tk_annotation **out, size_t *count, tk_err *err) {

@@ -155,4 +155,16 @@ static bool is_empty(tk_snap *snap, tk_table table) {
   return tk_kv_count(snap->txn, table, &entries, NULL) == 0 && entries == 0;
 }
 bool tk_snap_inbox_empty(tk_snap *snap) { return is_empty(snap, TK_TABLE_INBOX); }
-bool tk_snap_claims_empty(tk_snap *snap) { return is_empty(snap, TK_TABLE_CLAIMS); }
+bool tk_snap_claims_empty(tk_snap *snap) {
+  tk_kv_cursor *cursor;
+  tk_key from = tk_key_claims(0, 0);
+  tk_slice key = tk_key_slice(&from), record;
+  uint32_t process;
+  uint64_t turn;
+  tk_err err;
+  if (tk_kv_cursor_open(snap->txn, TK_TABLE_META, &cursor, &err)) return false;
+  int rc = tk_kv_step(cursor, TK_KV_AT_LEAST, &key, &record, &err);
+  bool empty = rc == TK_KV_ABSENT || (!rc && !tk_key_is_claims(key, &process, &turn));
+  tk_kv_cursor_close(cursor);
+  return empty;
+}

@@ -230,7 +230,8 @@ static tk_key fixture_key(int kind) {
     case F_CHUNK: case F_MAP: case F_APPROVAL: case F_PERMIT: case F_COMPENSATION: return tk_key_u64_u32(77, 2);
     case F_LOG: return tk_key_u64(2000);
     case F_READY: return tk_key_ready(&ready);
-    case F_CLAIMS: case F_NOTICE: return tk_key_u32_u64(6, 7);
+    case F_CLAIMS: return tk_key_claims(6, 7);
+    case F_NOTICE: return tk_key_u32_u64(6, 7);
     case F_ANNOTATION: return tk_key_annotation(77, text("color"));
     case F_DEFINITION: case F_PROCESS: case F_LIMIT: return tk_key_u32(3);
     case F_METER: case F_WAITER: return limit_key(kind);
@@ -471,7 +472,7 @@ static const struct { int kind; const char *hex; } fixtures[] = {
   {F_INBOX,
    "0180a2fcd7120003014dffffffff0f028002030301808082e288d2a30600016e01310e7b22726561736f6e223a2278227d"},
   {F_CLAIMS,
-   "013d246b9a024d0001c0843d8f4e00"},
+   "010115792d024d0001c0843d8f4e00"},
   {F_NOTICE,
    "016d39d39b4d0302"},
   {F_IDENTITY,
