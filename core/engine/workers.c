@@ -284,7 +284,7 @@ static bool look_timer(void *context, const tk_timer *timer) {
   idle_look *look = context;
   tk_task *task;
   if (timer->kind == TK_TIMER_TASK_TIMEOUT || timer->kind == TK_TIMER_SIGNAL || timer->kind == TK_TIMER_APPROVAL ||
-      timer->kind == TK_TIMER_CHILD || timer->kind == TK_TIMER_SCHEDULE)
+      timer->kind == TK_TIMER_CHILD || timer->kind == TK_TIMER_SCHEDULE || timer->kind == TK_TIMER_AFTER)
     return true;   /* a limit, or what comes from outside: nothing to wait for */
   tk_arena_reset(&look->arena);
   if (tk_snap_task(look->snap, &look->arena, timer->task_no, tk_engine_graph_lookup, look->engine, &task, NULL, NULL)) return true;

@@ -271,7 +271,7 @@ static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   bool late = event->timer_kind == TK_TIMER_SIGNAL;
   if (event->timer_kind == TK_TIMER_APPROVAL) {
     tk_part_approval_due(d, task, event->step);
-  } else if (event->timer_kind == TK_TIMER_SLEEP || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
+  } else if (event->timer_kind == TK_TIMER_SLEEP || event->timer_kind == TK_TIMER_AFTER || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
     tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0, nothing);
     tk_part_release_done(d, task, event->step, late ? tk_machine_case(task, event->step, tk_slice_str("timeout")) : 0);
   } else if (late) {

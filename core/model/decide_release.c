@@ -99,7 +99,7 @@ bool tk_part_begin(tk_decide *d, tk_task *task, uint32_t index) {
   if (g->kind == TK_KIND_SIGNAL) return tk_part_await_signal(d, task, index);
   int64_t due_us = tk_part_due_after(d->now_us, g->sleep_us);
   log_waiting(d, task, index, "timer", due_us);
-  tk_part_wait(d, task, index, TK_WAIT_TIMER, due_us, TK_TIMER_SLEEP);
+  tk_part_wait(d, task, index, TK_WAIT_TIMER, due_us, g->after_of ? TK_TIMER_AFTER : TK_TIMER_SLEEP);
   return false;
 }
 

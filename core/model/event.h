@@ -64,7 +64,8 @@ typedef enum tk_timer_kind {      /* stored */
   TK_TIMER_APPROVAL,              /* the next escalation of an approval, or its deadline */
   TK_TIMER_CHILD,                 /* a child did not end in time */
   TK_TIMER_SCHEDULE,              /* an occurrence of a schedule */
-  TK_TIMER_LIMIT                    /* a step's slot in its limits */
+  TK_TIMER_LIMIT,                 /* a step's slot in its limits */
+  TK_TIMER_AFTER                  /* the limit of a machine's state: a sleep beside it, that nobody waits for */
 } tk_timer_kind;
 
 typedef enum tk_sweep_kind {      /* stored */

@@ -148,6 +148,19 @@ for _, kind in ipairs(harness.kinds) do
       assert.equal("skipped", task.steps["b.after"].status)
     end)
 
+    it("do not make a worker wait until a state's time is over", function()
+      local handler = machine { initial = "open", states = {
+        open = { signal = "closed", on = { closed = "done" }, after = { [3600] = "late" } },
+        late = { final = "error" }, done = { final = true },
+      } }
+      local id = assert(app:submit(handler))
+      assert(app:work { until_idle = true })
+      assert.equal("waiting", app:task(id).steps.open.status)
+      assert(app:signal(id, "closed"))
+      assert(app:work { until_idle = true })
+      assert.equal("complete", app:task(id).status)
+    end)
+
     it("have states in states, whose outcomes those around them may know, and a history", function()
       local calls = 0
       local handler = machine { initial = "work", states = {

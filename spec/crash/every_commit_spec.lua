@@ -1,11 +1,12 @@
 -- What is said in the examples holds wherever a process is killed.
 local process = require "spec.support.process"
 local every_commit = require "spec.support.every_commit"
+local tasker = require "tasker"
 
 -- Events of a name for a step.
 local function count(app, name, step)
   local found = 0
-  for _, event in ipairs(assert(app:events { after = 0 })) do
+  for _, event in ipairs(assert(app:events { after = 0, limit = 100000 })) do
     found = found + (event.event == name and (step == nil or event.step == step) and 1 or 0)
   end
   return found
@@ -95,4 +96,76 @@ describe("killed at every commit #slow", function()
     end)
     assert.is_true(kills >= 14, ("killed only %d times"):format(kills))
   end)
+
+  -- Workflows that end the same way wherever they were killed: what they print, events of which there is one of each name and step, and
+  -- what else is checked.
+  local WORKFLOWS = {
+    { name = "a claim that goes round twice visits each state as often as it should", script = "expense", kills = 30,
+      prints = "complete\t80\tdraft[3]\n",
+      once = { "draft", "draft[2]", "draft[3]", "check", "check[2]", "check[3]", "review", "review[2]", "correct", "pay", "paid" } },
+    { name = "three hundred elements, fifty at once, are done once each", script = "scatter", kills = 20,
+      prints = "complete\t44700\t3\ttrue\n", once = { "ask", "sum", "ask[1]", "ask[149]", "ask[300]" },
+      check = function(app, where)
+        local done = 0
+        for _, event in ipairs(assert(app:events { after = 0, limit = 100000 })) do
+          done = done + (event.event == "step.completed" and event.step:find "^ask%[" and 1 or 0)
+        end
+        assert.equal(297, done, where)
+      end },
+    { name = "a parent with a hundred children is cancelled half-way, by one operation, and nothing below starts after it",
+      script = "children", kills = 30, prints = "cancelled\t0\ttrue\ttrue\n", never_done = true,
+      check = function(app, where)
+        local operations, late, cancelled = 0, 0, nil
+        for _, event in ipairs(assert(app:events { after = 0, limit = 100000 })) do
+          if event.event == "task.cancelled" and not event.data.cascade then
+            operations, cancelled = operations + 1, true
+          elseif event.event == "step.started" and cancelled then
+            late = late + 1
+          end
+        end
+        assert.equal(1, operations, where)
+        assert.equal(0, late, where)
+      end },
+    { name = "calls under two limits are made once each, never faster than allowed", script = "rate_limited", kills = 16,
+      prints = "complete complete complete complete complete complete\n",
+      check = function(app, where)
+        local starts = { all = {} }
+        for _, event in ipairs(assert(app:events { after = 0 })) do
+          if event.event == "step.started" then
+            local customer = app:task(event.task_id).context.customer
+            starts[customer] = starts[customer] or {}
+            table.insert(starts[customer], tasker.time.parse(event.at))
+            table.insert(starts.all, tasker.time.parse(event.at))
+          end
+        end
+        for key, list in pairs(starts) do
+          local rate, burst = key == "all" and 200 or 100, key == "all" and 2 or 1
+          for first = 1, #list do
+            for last = first, #list do
+              assert.is_true(last - first + 1 <= burst + rate * (list[last] - list[first]) + 0.001, where .. ": " .. key)
+            end
+          end
+        end
+      end, done = 6 },
+    { name = "failures that a file decides about are decided once", script = "outside_rule", kills = 14, prints = "complete\t90\n",
+      once = { "discount", "charge" } },
+  }
+
+  for _, flow in ipairs(WORKFLOWS) do
+    it(flow.name, function()
+      local kills = every_commit.run(("spec/crash/%s.lua"):format(flow.script), function(stdout, app, where)
+        assert.equal(flow.prints, stdout, where)
+        for _, step in ipairs(flow.once or {}) do
+          assert.equal(1, count(app, "step.completed", step), where .. ": " .. step)
+        end
+        if not flow.never_done then
+          assert.equal(flow.done or 1, count(app, "task.completed"), where)
+        end
+        if flow.check then
+          flow.check(app, where)
+        end
+      end)
+      assert.is_true(kills >= flow.kills, ("killed only %d times"):format(kills))
+    end)
+  end
 end)

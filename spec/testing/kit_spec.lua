@@ -85,6 +85,17 @@ describe("tasker.testing", function()
       assert.equal(7200, app:task(second).steps.after.results)
     end)
 
+    it("does not jump to the time of a machine's state, which advance fires", function()
+      open()
+      local handler = tasker.machine { namespace = "kit", name = "after", initial = "wait", states = {
+        wait = { signal = "go", on = { go = "done" }, after = { [3600] = "late" } }, late = { final = "error" }, done = { final = true } } }
+      local id = assert(app:submit(handler))
+      app:drain()
+      assert.equal("waiting", app:task(id).steps.wait.status)
+      app:advance(3600)
+      assert.equal("error", app:task(id).status)
+    end)
+
     it("fires what falls due on the way in order, each at its moment", function()
       open { clock = 0 }
       local seen = {}
