@@ -269,9 +269,10 @@ int tk_decide_operation(tk_decide *d, tk_task *task, const tk_event *event, tk_e
 static void step_timer(tk_decide *d, tk_task *task, const tk_event *event) {
   const tk_graph_step *g = tk_task_template(task, event->step);
   bool late = event->timer_kind == TK_TIMER_SIGNAL;
+  bool slept = event->timer_kind == TK_TIMER_SLEEP || event->timer_kind == TK_TIMER_AFTER;
   if (event->timer_kind == TK_TIMER_APPROVAL) {
     tk_part_approval_due(d, task, event->step);
-  } else if (event->timer_kind == TK_TIMER_SLEEP || event->timer_kind == TK_TIMER_AFTER || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
+  } else if (slept || (late && (g->flags & TK_GRAPH_TIMEOUT_COMPLETES))) {
     tk_part_complete(d, task, event->step, tk_changes_payload(d->changes, tk_slice_str("null")), 0, nothing);
     tk_part_release_done(d, task, event->step, late ? tk_machine_case(task, event->step, tk_slice_str("timeout")) : 0);
   } else if (late) {
