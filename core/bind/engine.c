@@ -162,7 +162,7 @@ static int core_open(lua_State *L) {
   handle->shared->url = tk_strdup(url);
   handle->shared->read_only = options.store.read_only;
   handle->shared->references = 1;
-  tk_remember_handle(L, -1);
+  if (lua_isnoneornil(L, 2) || !tk_field_bool(L, 2, "unnamed")) tk_remember_handle(L, -1);   /* unnamed: nobody asks for it as his app */
   return 1;
 }
 
@@ -269,6 +269,7 @@ void tk_bind_engine(lua_State *L) {
     luaL_setfuncs(L, tk_read_methods, 0);
     luaL_setfuncs(L, tk_approve_methods, 0);
     luaL_setfuncs(L, tk_limit_methods, 0);
+    luaL_setfuncs(L, tk_admission_methods, 0);
     luaL_setfuncs(L, tk_wait_methods, 0);
     luaL_setfuncs(L, tk_work_methods, 0);
     luaL_setfuncs(L, tk_schedule_methods, 0);

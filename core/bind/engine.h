@@ -60,6 +60,7 @@ extern const luaL_Reg tk_submit_methods[];
 extern const luaL_Reg tk_read_methods[];
 extern const luaL_Reg tk_approve_methods[];
 extern const luaL_Reg tk_limit_methods[];
+extern const luaL_Reg tk_admission_methods[];
 extern const luaL_Reg tk_wait_methods[];
 extern const luaL_Reg tk_work_methods[];
 extern const luaL_Reg tk_schedule_methods[];

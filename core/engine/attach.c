@@ -40,6 +40,13 @@ void tk_followers_ring(tk_engine *e) {
   for (tk_follower *f = e->followers; f; f = f->next) tk_port_push_log(f->port);
 }
 
+static int run_enlist(tk_engine *e, void *argument, tk_err *err) {
+  (void)argument;
+  return tk_engine_join(e, err);
+}
+
+int tk_engine_enlist(tk_engine *e, tk_err *err) { return tk_engine_control(e, run_enlist, NULL, err); }
+
 /* ---- Workers come and go ---- */
 
 typedef struct attach_argument { const tk_worker_options *options; tk_worker_handle *worker; } attach_argument;

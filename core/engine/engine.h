@@ -154,6 +154,9 @@ typedef struct tk_interrupt_message {
   uint32_t step, attempt;
 } tk_interrupt_message;
 
+/* Makes this process known to its peers, so that they give back what its requests hold when it dies (TK_EV_ADMIT). Repeatable. */
+int tk_engine_enlist(tk_engine *engine, tk_err *err);
+
 /* ---- Waiting for changes ---- */
 /* Gets TK_MSG_LOG on `port` (never two in a row) after commits of any process that wrote to the log. */
 int tk_engine_follow(tk_engine *engine, tk_port *port, tk_err *err);

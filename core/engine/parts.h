@@ -94,11 +94,13 @@ struct tk_engine {
   tk_presence *presence;         /* NULL: not joined (no workers and no followers so far, or memory) */
   tk_process process;            /* number 0: not joined */
   uint64_t turn;                 /* number of the last turn */
+  uint64_t holds;                /* requests of this process that held something so far: their numbers */
   tk_batch **finished;           /* batches to delete in the next commit */
   size_t finished_count, finished_capacity;
   int64_t next_timer_us;
   uint64_t last_seq;             /* after the last turn: what a last look before sleep compares with */
   bool again;                    /* there is more to do at once */
+  bool doubts;                   /* a request waits for what a peer holds: is that one alive? */
   tk_running **ended;            /* claims ended by this turn: forgotten after the commit, taken back when it fails */
   size_t ended_count, ended_capacity;
   int64_t peers_seen_us;         /* monotonic: when it last looked after its peers */

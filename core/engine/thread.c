@@ -139,7 +139,8 @@ static int sleep_in(tk_engine *e, struct pollfd *fds, size_t count) {
 bool tk_engine_take_turns(tk_engine *e) { return !e->manual && atomic_load(&e->asleep) && pthread_mutex_trylock(&e->turns) == 0; }
 
 void tk_engine_give_turns(tk_engine *e, bool call) {
-  call = call || e->again || e->hold_off_us || atomic_load(&e->failed) || tk_engine_peek_inbox(e) || e->next_timer_us < e->slept_until_us ||
+  call = call || e->again || e->doubts || e->hold_off_us || atomic_load(&e->failed) || tk_engine_peek_inbox(e) ||
+         e->next_timer_us < e->slept_until_us ||
          (!e->running.count && wants_idle(e));
   pthread_mutex_unlock(&e->turns);
   if (call) tk_engine_ring(e);
@@ -151,6 +152,7 @@ static void sleep_until_called(tk_engine *e) {
   uint32_t wants = (e->workers ? TK_WAKE_WORK : 0) | (e->followers || wants_idle(e) ? TK_WAKE_LOG : 0);
   if (atomic_load(&e->failed)) wants = 0;
   if (e->process.number && (tk_presence_changed(e->presence) || e->unburied)) look_for_dead(e);
+  e->doubts = false;
   fds[count++] = (struct pollfd){.fd = e->bell, .events = POLLIN};
   tk_presence_poll(e->presence, fds, &count, MAX_FDS);
   atomic_store(&e->asleep, true);

@@ -212,8 +212,20 @@ static int decide_limit(turn *t, const tk_limit_change *change, tk_err *err) {
   return no ? tk_decide_limit(&t->d, no, change, err) : err->code;
 }
 
+static int decide_admission(turn *t, const tk_event *event, tk_err *err) {
+  tk_admission *a = event->admission;
+  if (a->breaker.size && !(a->breaker_no = tk_store_name(t->e->store, a->breaker, err))) return err->code;
+  for (uint32_t i = 0; i < a->limit_count; i++)
+    if (!(a->limits[i].no = tk_store_name(t->e->store, a->limits[i].name, err))) return err->code;
+  if (event->type == TK_EV_ADMIT) a->hold = ++t->e->holds;
+  int code = tk_decide_admission(&t->d, event, err);
+  if (a->outcome != TK_ADMITTED) t->e->doubts = true;
+  return code;
+}
+
 static int decide_one(turn *t, tk_request *r, size_t at, size_t flat, tk_err *err) {
   tk_event *event = &r->events[at];
+  if (event->admission) return decide_admission(t, event, err);
   if (event->type == TK_EV_LIMIT) return decide_limit(t, event->limit, err);
   if (event->type == TK_EV_SUBMIT) return submit_one(t, r, at, t->load.identities[flat], err);
   if (tk_event_of_schedule(event)) return tk_schedules_request(t->e, &t->d, event, &r->answers[at], err);
@@ -294,8 +306,9 @@ static void drop_stale(turn *t) {
 
 static bool writes_anything(const turn *t) {
   const tk_changes *c = &t->changes;
-  return c->dirty.count || c->schedules.count || c->limits.count || c->unready.count || c->annotations.count || c->identities.count ||
-         t->load.event_count || t->load.schedule_event_count || t->load.notice_count;
+  return c->dirty.count || c->schedules.count || c->limits.count || c->meters.count || c->breakers.count || c->holds.count ||
+         c->unready.count || c->annotations.count || c->identities.count || t->load.event_count || t->load.schedule_event_count ||
+         t->load.notice_count;
 }
 
 static int commit(turn *t, uint32_t process, const uint64_t *batches, size_t batch_count, tk_err *err) {
@@ -485,9 +498,16 @@ static int give_back(turn *t, uint32_t process, const tk_event *lost, size_t cou
   return TK_OK;
 }
 
+static int release_holds(turn *t, uint32_t process, size_t *count, tk_err *err) {
+  tk_hold **holds;
+  int code = tk_store_holds_of(t->e->store, process, TK_TURN_EVENTS, &holds, count, err);
+  for (size_t i = 0; !code && i < *count; i++) tk_decide_release_hold(&t->d, holds[i]);
+  return code;
+}
+
 /* In turns of a bounded size; each ends claims of the dead process and deletes the batches it read whole. */
 bool tk_engine_recover(tk_engine *e, uint32_t process) {
-  for (size_t count = TK_TURN_EVENTS; count == TK_TURN_EVENTS;) {
+  for (size_t count = TK_TURN_EVENTS, held = 0; count == TK_TURN_EVENTS || held == TK_TURN_EVENTS;) {
     turn t;
     tk_err err = {0};
     tk_event *events;
@@ -502,6 +522,7 @@ bool tk_engine_recover(tk_engine *e, uint32_t process) {
     code = load(&t, &plan, &err);
     if (!code) code = tk_store_claims_of(e->store, &e->arena, process, TK_TURN_EVENTS, &events, &count, &batches, &batch_count, &err);
     if (!code) code = give_back(&t, process, events, count, &err);
+    if (!code) code = release_holds(&t, process, &held, &err);
     if (code) {
       tk_store_abort(e->store);
       goto failed;

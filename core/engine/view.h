@@ -58,6 +58,10 @@ int tk_view_definition_of(tk_engine *engine, const tk_id *id, uint32_t *definiti
 /* [{"name","rate","per","burst","concurrency","keys_in_use","running","waiting"}], by name; one of them when name is given
  * (not_found); each with at most `keys` of its keys that are in use, when that is not 0. */
 int tk_view_limits(tk_engine *engine, tk_slice name, size_t keys, tk_buf *out, tk_err *err);
+/* [{"name","state","failures","opens_after","reset","since","retry_at","why"}] by name; one of them when name is given (not_found). */
+int tk_view_breakers(tk_engine *engine, tk_slice name, tk_buf *out, tk_err *err);
+/* One as it is: rules and state, no texts. TK_E_NOT_FOUND. */
+int tk_view_breaker(tk_engine *engine, tk_slice name, tk_breaker *out, tk_err *err);
 /* Status of one task without the rest: for wait, which has not come to the end while steps are being undone. */
 int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *err);
 /* An id by text: whole, or a unique beginning or end of 6 or more characters, or "@last". not_found; invalid when ambiguous. */

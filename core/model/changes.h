@@ -94,6 +94,8 @@ typedef struct tk_changes {
   TK_LIST(tk_meter *) meters;
   TK_LIST(tk_waiter *) waiters;
   TK_LIST(tk_permit *) permits;
+  TK_LIST(struct tk_breaker *) breakers;   /* these two: each once */
+  TK_LIST(struct tk_hold *) holds;
   int64_t tasks_delta[TK_TASK_STATUS_COUNT], steps_delta[TK_STEP_STATUS_COUNT];   /* counters by status */
 } tk_changes;
 

@@ -3,6 +3,7 @@
  * function runs under the engine, in the simulation and in tests. */
 #ifndef TK_MODEL_DECIDE_H
 #define TK_MODEL_DECIDE_H
+#include "model/admission.h"
 #include "model/schedule.h"
 
 typedef struct tk_decide {
@@ -57,6 +58,11 @@ void tk_decide_lapse(tk_decide *d, tk_task *task, uint32_t index);
 /* Declares a limit or sets rules at run time; no is the number of its name. TK_E_NOT_FOUND, or TK_E_INVALID when the rules
  * allow nothing. */
 int tk_decide_limit(tk_decide *d, uint32_t no, const tk_limit_change *change, tk_err *err);
+/* A request of a client asks to pass its limits and breaker, or has ended; a breaker gets its rules (event->admission). 0,
+ * TK_E_NOT_FOUND for a limit that is not declared, TK_E_INVALID. */
+int tk_decide_admission(tk_decide *d, const tk_event *event, tk_err *err);
+/* What held it is gone. */
+void tk_decide_release_hold(tk_decide *d, tk_hold *hold);
 /* Last in a turn: those who wait for what this turn made free are called. */
 void tk_decide_call_waiters(tk_decide *d);
 

@@ -34,16 +34,20 @@ static tk_permit *known_permit(tk_decide *d, tk_task *task, uint32_t index) {
   return tk_task_step(task, at)->flags & TK_STEP_F_PERMIT ? permit_of(d, task, at) : NULL;
 }
 
-static tk_meter *meter_of(tk_decide *d, const tk_graph_limit *g, const tk_permit *permit, uint32_t at) {
-  const tk_limit *limit = d->limits->limit(d->limits->context, g->no);
-  tk_meter *meter = d->limits->meter(d->limits->context, limit, permit ? permit->entries[at].key : tk_slice_of(NULL, 0));
+tk_meter *tk_part_meter(tk_decide *d, uint32_t no, tk_slice key) {
+  const tk_limit *limit = d->limits->limit(d->limits->context, no);
+  tk_meter *meter = d->limits->meter(d->limits->context, limit, key);
   tk_meter_fit(meter, d->now_us * 1000);
   return meter;
 }
 
+static tk_meter *meter_of(tk_decide *d, const tk_graph_limit *g, const tk_permit *permit, uint32_t at) {
+  return tk_part_meter(d, g->no, permit ? permit->entries[at].key : tk_slice_of(NULL, 0));
+}
+
 /* ---- What changed ---- */
 
-static void touch_meter(tk_decide *d, tk_meter *meter) {
+void tk_part_touch_meter(tk_decide *d, tk_meter *meter) {
   if (!meter->dirty) tk_list_push(d->changes->arena, &d->changes->meters, meter);
   meter->dirty = true;
 }
@@ -87,7 +91,7 @@ static void enter(tk_decide *d, tk_meter *meter, tk_permit *permit, uint32_t at,
   meter->waiting++;
   waiter->cost = cost;
   waiter->there = true;
-  touch_meter(d, meter);
+  tk_part_touch_meter(d, meter);
   touch_waiter(d, waiter);
 }
 
@@ -98,7 +102,7 @@ static void leave(tk_decide *d, tk_meter *meter, tk_permit *permit, uint32_t at)
   meter->done += waiter->cost;
   if (--meter->waiting == 0) meter->done = meter->queued = 0;
   waiter->there = false;
-  touch_meter(d, meter);
+  tk_part_touch_meter(d, meter);
   touch_waiter(d, waiter);
 }
 
@@ -143,7 +147,7 @@ static void take_all(tk_decide *d, tk_task *task, uint32_t index, tk_meter *cons
   tk_permit *permit = known_permit(d, task, index);
   for (uint32_t i = 0; i < g->limit_count; i++) {
     tk_meter_take(meters[i], g->limits[i].cost, d->now_us * 1000);
-    touch_meter(d, meters[i]);
+    tk_part_touch_meter(d, meters[i]);
   }
   if (!permit || !permit->since_us) return;
   leave_all(d, g, permit);
@@ -192,7 +196,7 @@ static void wait_in(tk_decide *d, tk_task *task, uint32_t index, tk_meter *const
     waiter->elsewhere = i != latest;
     waiter->slot_us = due_us;
     touch_waiter(d, waiter);
-    touch_meter(d, meters[i]);
+    tk_part_touch_meter(d, meters[i]);
   }
   touch_permit(d, task, index, permit, false);
   if (tk_task_is_map(task, index)) pause_map(d, task, index, due_us);
@@ -225,7 +229,7 @@ static void give_back(tk_decide *d, tk_task *task, uint32_t index) {
     tk_meter *meter = meter_of(d, &g->limits[i], permit, i);
     TK_ASSERT(meter->holders);
     meter->holders--;
-    touch_meter(d, meter);
+    tk_part_touch_meter(d, meter);
   }
 }
 
@@ -250,7 +254,7 @@ void tk_part_correct_cost(tk_decide *d, tk_task *task, const tk_event *event) {
   if (event->cursor >= g->limit_count || tk_task_step(task, event->step)->role == TK_ROLE_COMPENSATION) return;
   tk_meter *meter = meter_of(d, &g->limits[event->cursor], known_permit(d, task, event->step), event->cursor);
   tk_meter_correct(meter, event->delay_us, d->now_us * 1000);
-  touch_meter(d, meter);
+  tk_part_touch_meter(d, meter);
 }
 
 /* ---- Calling those who wait ---- */
@@ -362,7 +366,7 @@ int tk_decide_limit(tk_decide *d, uint32_t no, const tk_limit_change *change, tk
   size_t count = d->limits->waited(d->limits->context, limit, waited, TK_LIMIT_KEYS_AT_ONCE);
   for (size_t i = 0; i < count; i++) {
     tk_meter_fit(waited[i], d->now_us * 1000);
-    touch_meter(d, waited[i]);
+    tk_part_touch_meter(d, waited[i]);
   }
   return TK_OK;
 }

@@ -162,6 +162,9 @@ int tk_part_admit_notification(tk_task *task, const tk_event *event, tk_err *err
 bool tk_part_admit(tk_decide *d, tk_task *task, uint32_t index);
 /* Its status was `from`: what ran gives its places back, and what is at its end forgets its keys. */
 void tk_part_limited_moved(tk_decide *d, tk_task *task, uint32_t index, uint8_t from);
+/* The meter of a limit's key, fitted to its rules; it is to be written. */
+tk_meter *tk_part_meter(tk_decide *d, uint32_t limit, tk_slice key);
+void tk_part_touch_meter(tk_decide *d, tk_meter *meter);
 /* It does not wait any more. */
 void tk_part_leave_queues(tk_decide *d, tk_task *task, uint32_t index);
 /* Nor has it keys any more. */

@@ -55,6 +55,9 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_LIMIT_WAKE, /* from a limit to a step that waits for it: try at due_us */
                              TK_EV_LIMIT,      /* from clients, to no task: `limit` is declared or set */
                              TK_EV_STEP_COST,  /* from workers: the limit `cursor` of the step costs delay_us units more than charged */
+                             TK_EV_ADMIT,      /* from clients, to no task: `admission` asks */
+                             TK_EV_SETTLE,     /* from clients, to no task: what came of it */
+                             TK_EV_BREAKER,    /* from clients, to no task: `admission` has the rules of a breaker */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 
@@ -118,7 +121,8 @@ typedef struct tk_event {
   const struct tk_vote *vote;     /* VOTE */
   const struct tk_migration *migration;     /* MIGRATE */
   const struct tk_schedule_spec *schedule;  /* SCHEDULE_PUT */
-  const struct tk_limit_change *limit;      /* LIMIT. None of these five in the inbox */
+  const struct tk_limit_change *limit;      /* LIMIT */
+  struct tk_admission *admission;           /* ADMIT, which fills in the answer; SETTLE, BREAKER. None of these six in the inbox */
 } tk_event;
 static inline bool tk_event_of_schedule(const tk_event *event) {
   return (event->type >= TK_EV_SCHEDULE_PUT && event->type <= TK_EV_SCHEDULE_GO_ON) ||

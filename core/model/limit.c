@@ -50,9 +50,13 @@ int64_t tk_meter_slot(const tk_meter *meter, const tk_waiter *waiter, bool waite
 
 static int64_t paid_off(const tk_meter *meter, int64_t now_ns) { return meter->tat_ns > now_ns ? meter->tat_ns : now_ns; }
 
+void tk_meter_spend(tk_meter *meter, uint32_t cost, int64_t now_ns) {
+  if (meter->limit->rules.rate > 0) meter->tat_ns = paid_off(meter, now_ns) + tk_limit_ns(&meter->limit->rules, cost);
+}
+
 void tk_meter_take(tk_meter *meter, uint32_t cost, int64_t now_ns) {
   meter->holders++;
-  if (meter->limit->rules.rate > 0) meter->tat_ns = paid_off(meter, now_ns) + tk_limit_ns(&meter->limit->rules, cost);
+  tk_meter_spend(meter, cost, now_ns);
 }
 
 void tk_meter_correct(tk_meter *meter, int64_t by, int64_t now_ns) {

@@ -88,6 +88,8 @@ typedef struct tk_limit_source {
   tk_waiter *(*next_waiter)(void *context, tk_meter *meter, const tk_waiter *after);
   /* Meters of a limit that have waiters, at most `max` of them. */
   size_t (*waited)(void *context, const tk_limit *limit, tk_meter **out, size_t max);
+  struct tk_breaker *(*breaker)(void *context, uint32_t no);
+  struct tk_hold *(*hold)(void *context, uint32_t process, uint64_t no);
 } tk_limit_source;
 
 #define TK_NEVER INT64_MAX
@@ -102,6 +104,8 @@ void tk_meter_fit(tk_meter *meter, int64_t now_ns);
  * waiter: its own there, or NULL; waited: it waits here or elsewhere, so that it need not let others go first. */
 int64_t tk_meter_slot(const tk_meter *meter, const tk_waiter *waiter, bool waited, uint32_t cost, int64_t now_ns);
 void tk_meter_take(tk_meter *meter, uint32_t cost, int64_t now_ns);
+/* The same for what is not counted as running. */
+void tk_meter_spend(tk_meter *meter, uint32_t cost, int64_t now_ns);
 /* The cost of what was taken was `by` units more (or less). */
 void tk_meter_correct(tk_meter *meter, int64_t by, int64_t now_ns);
 /* Nothing to remember: a meter that is not there says the same. */

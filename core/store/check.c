@@ -391,6 +391,8 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_TASKS, tk_check_task);
   walk(c, TK_TABLE_WAITERS, tk_check_waiter);
   walk(c, TK_TABLE_PERMITS, tk_check_permit);
+  walk(c, TK_TABLE_BREAKERS, tk_check_breaker);
+  walk(c, TK_TABLE_HOLDS, tk_check_hold);
   tk_check_meters(c);
   check_payload_use(c);
   walk(c, TK_TABLE_CHUNKS, check_chunk);

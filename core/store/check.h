@@ -54,6 +54,9 @@ void tk_check_waiter(tk_check *c, tk_slice key, tk_slice record);
 void tk_check_limited_step(tk_check *c, const tk_task *task, uint32_t index, const tk_step *step);
 /* A permit against its step. */
 void tk_check_permit(tk_check *c, tk_slice key, tk_slice record);
+/* What a request holds, which counts as running; a breaker. Before tk_check_meters. */
+void tk_check_hold(tk_check *c, tk_slice key, tk_slice record);
+void tk_check_breaker(tk_check *c, tk_slice key, tk_slice record);
 void tk_check_meters(tk_check *c);
 
 #endif

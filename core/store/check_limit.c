@@ -103,13 +103,41 @@ void tk_check_waiter(tk_check *c, tk_slice key, tk_slice record) {
   tk_arena_free(&arena);
 }
 
+void tk_check_breaker(tk_check *c, tk_slice key, tk_slice record) {
+  tk_breaker breaker;
+  if (!tk_read_breaker(key, record, &breaker)) tk_check_say(c, "the record of a breaker is damaged");
+  else if (!tk_snap_name(c->snap, breaker.no).size) tk_check_say(c, "breaker %u has no name", breaker.no);
+}
+
+void tk_check_hold(tk_check *c, tk_slice key, tk_slice record) {
+  tk_arena arena = {0};
+  tk_hold hold;
+  tk_slice found;
+  if (!tk_read_hold(key, record, &arena, &hold)) {
+    tk_check_say(c, "the record of what a request holds is damaged");
+    tk_arena_free(&arena);
+    return;
+  }
+  for (uint32_t i = 0; i < hold.count; i++) {
+    uint8_t hash[16];
+    tk_limit_hash(hold.entries[i].key, hash);
+    seen(c, hold.entries[i].limit, hash)->holders++;
+  }
+  tk_key process = tk_key_u32(hold.process), breaker = tk_key_u32(hold.breaker);
+  if (!tk_check_get(c, TK_TABLE_PROCESSES, tk_key_slice(&process), &found))
+    tk_check_say(c, "a request of process %u holds something, and there is no such process", hold.process);
+  if (hold.breaker && !tk_check_get(c, TK_TABLE_BREAKERS, tk_key_slice(&breaker), &found))
+    tk_check_say(c, "a request of process %u holds breaker %u, which is not there", hold.process, hold.breaker);
+  tk_arena_free(&arena);
+}
+
 static void compare(tk_check *c, const seen_meter *m) {
   tk_slice name = tk_snap_name(c->snap, m->limit.no), record;
   tk_key key = tk_key_u32(m->limit.no);
   if (!tk_check_get(c, TK_TABLE_LIMITS, tk_key_slice(&key), &record))
     tk_check_say(c, "limit '%.*s' is used, and there is no record of it", (int)name.size, name.data);
   if (m->meter.holders != m->holders)
-    tk_check_say(c, "limit '%.*s' counts %u running steps of one of its keys, and there are %llu", (int)name.size, name.data,
+    tk_check_say(c, "limit '%.*s' counts %u running steps and requests of one of its keys, and there are %llu", (int)name.size, name.data,
                  m->meter.holders, NO(m->holders));
   if (m->meter.waiting != m->waiting || (m->waiting && m->meter.queued < m->meter.done + m->costs))
     tk_check_say(c, "limit '%.*s' counts %u waiting steps of one of its keys, and there are %llu", (int)name.size, name.data,

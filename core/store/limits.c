@@ -6,16 +6,17 @@
 #define WAITED_LOOKS 16384        /* meters looked through for those that have waiters */
 #define MAP_KEPT 4096             /* as in load.c */
 
-static void clear(tk_map *map) {
+void tk_store_clear_map(tk_map *map) {
   if (map->capacity > MAP_KEPT) tk_map_free(map);
   else if (map->used) tk_map_clear(map);
 }
 
 void tk_store_clear_limits(tk_store *store) {
-  clear(&store->limits);
-  clear(&store->meters);
-  clear(&store->waiters);
-  clear(&store->permits);
+  tk_store_clear_map(&store->limits);
+  tk_store_clear_map(&store->meters);
+  tk_store_clear_map(&store->waiters);
+  tk_store_clear_map(&store->permits);
+  tk_store_clear_breakers(store);
 }
 
 void tk_store_free_limits(tk_store *store) {
@@ -23,14 +24,15 @@ void tk_store_free_limits(tk_store *store) {
   tk_map_free(&store->meters);
   tk_map_free(&store->waiters);
   tk_map_free(&store->permits);
+  tk_store_free_breakers(store);
 }
 
-static void fault(tk_store *store, tk_table table, tk_slice key) {
+void tk_store_fault(tk_store *store, tk_table table, tk_slice key) {
   if (!store->fault.code) tk_store_damaged(&store->fault, table, key);
 }
 
 /* The record; false: there is none, or it cannot be read, which apply answers. */
-static bool look_up(tk_store *store, tk_table table, const tk_key *key, tk_slice *record) {
+bool tk_store_look_up(tk_store *store, tk_table table, const tk_key *key, tk_slice *record) {
   tk_err err;
   int rc = tk_kv_get(store->txn, table, tk_key_slice(key), record, &err);
   if (rc < 0 && !store->fault.code) store->fault = err;
@@ -52,8 +54,8 @@ static tk_limit *find_limit(void *context, uint32_t no) {
   tk_slice record;
   if (limit) return limit;
   limit = TK_ARENA_NEW(store->arena, tk_limit);
-  if (look_up(store, TK_TABLE_LIMITS, &key, &record) && !tk_read_limit(tk_key_slice(&key), record, limit))
-    fault(store, TK_TABLE_LIMITS, tk_key_slice(&key));
+  if (tk_store_look_up(store, TK_TABLE_LIMITS, &key, &record) && !tk_read_limit(tk_key_slice(&key), record, limit))
+    tk_store_fault(store, TK_TABLE_LIMITS, tk_key_slice(&key));
   limit->no = no;
   tk_map_put(&store->limits, no, limit);
   return limit;
@@ -67,8 +69,8 @@ static tk_meter *load_meter(tk_store *store, const tk_limit *limit, const uint8_
   for (tk_meter *m = first; m; m = m->next)
     if (m->limit->no == limit->no && memcmp(m->hash, hash, 16) == 0) return m;
   tk_meter *meter = TK_ARENA_NEW(store->arena, tk_meter);
-  if (look_up(store, TK_TABLE_METERS, &key, &record)) {
-    if (!tk_read_meter(tk_key_slice(&key), record, meter)) fault(store, TK_TABLE_METERS, tk_key_slice(&key));
+  if (tk_store_look_up(store, TK_TABLE_METERS, &key, &record)) {
+    if (!tk_read_meter(tk_key_slice(&key), record, meter)) tk_store_fault(store, TK_TABLE_METERS, tk_key_slice(&key));
     meter->key = tk_arena_copy(store->arena, meter->key);
   }
   memcpy(meter->hash, hash, 16);
@@ -96,12 +98,12 @@ static tk_permit *find_permit(void *context, uint64_t task_no, uint32_t step, bo
   for (tk_permit *p = first; p; p = p->next)
     if (p->task_no == task_no && p->step == step) return p;
   tk_permit *permit = TK_ARENA_NEW(store->arena, tk_permit);
-  if (stored && look_up(store, TK_TABLE_PERMITS, &key, &record)) {
-    if (!tk_read_permit(tk_key_slice(&key), record, store->arena, permit)) fault(store, TK_TABLE_PERMITS, tk_key_slice(&key));
+  if (stored && tk_store_look_up(store, TK_TABLE_PERMITS, &key, &record)) {
+    if (!tk_read_permit(tk_key_slice(&key), record, store->arena, permit)) tk_store_fault(store, TK_TABLE_PERMITS, tk_key_slice(&key));
     for (uint32_t i = 0; permit->there && i < permit->count; i++)
       permit->entries[i].key = tk_arena_copy(store->arena, permit->entries[i].key);
   } else if (stored) {
-    fault(store, TK_TABLE_PERMITS, tk_key_slice(&key));
+    tk_store_fault(store, TK_TABLE_PERMITS, tk_key_slice(&key));
   }
   permit->task_no = task_no;
   permit->step = step;
@@ -122,7 +124,7 @@ static tk_waiter *make_waiter(tk_store *store, tk_meter *meter, const tk_waiter 
   tk_waiter *waiter = known_waiter(store, meter, as->since_us, as->task_no, as->step, slot);
   if (waiter) return waiter;
   waiter = TK_ARENA_NEW(store->arena, tk_waiter);
-  if (record.size && !tk_read_waiter(tk_key_slice(key), record, waiter)) fault(store, TK_TABLE_WAITERS, tk_key_slice(key));
+  if (record.size && !tk_read_waiter(tk_key_slice(key), record, waiter)) tk_store_fault(store, TK_TABLE_WAITERS, tk_key_slice(key));
   waiter->meter = meter;
   waiter->since_us = as->since_us;
   waiter->task_no = as->task_no;
@@ -139,7 +141,7 @@ static tk_waiter *find_waiter(void *context, tk_meter *meter, int64_t since_us, 
   tk_waiter *known = known_waiter(store, meter, since_us, task_no, step, hash_of(&key));
   tk_slice record = {NULL, 0};
   if (known) return known;
-  look_up(store, TK_TABLE_WAITERS, &key, &record);
+  tk_store_look_up(store, TK_TABLE_WAITERS, &key, &record);
   return make_waiter(store, meter, &as, &key, record);
 }
 
@@ -156,7 +158,7 @@ static tk_waiter *next_stored(tk_store *store, tk_meter *meter, tk_key from) {
       tk_waiter as;
       if (key.size < 20 || memcmp(key.data, from.bytes, 20)) break;
       if (!tk_read_waiter(key, record, &as)) {
-        fault(store, TK_TABLE_WAITERS, key);
+        tk_store_fault(store, TK_TABLE_WAITERS, key);
         break;
       }
       as.meter = meter;
@@ -205,7 +207,7 @@ static size_t waited_meters(void *context, const tk_limit *limit, tk_meter **out
          rc = tk_kv_step(cursor, TK_KV_NEXT, &key, &record, &err)) {
       tk_meter meter;
       if (key.size != 20 || tk_get_u32be(key.data) != limit->no) break;
-      if (!tk_read_meter(key, record, &meter)) fault(store, TK_TABLE_METERS, key);
+      if (!tk_read_meter(key, record, &meter)) tk_store_fault(store, TK_TABLE_METERS, key);
       else if (meter.waiting) out[count++] = load_meter(store, limit, meter.hash);
     }
     tk_kv_cursor_close(cursor);
@@ -215,12 +217,13 @@ static size_t waited_meters(void *context, const tk_limit *limit, tk_meter **out
 }
 
 void tk_store_limit_source(tk_store *store, tk_limit_source *out) {
-  *out = (tk_limit_source){store, find_limit, find_meter, find_permit, find_waiter, next_waiter, waited_meters};
+  *out = (tk_limit_source){store, find_limit, find_meter, find_permit, find_waiter, next_waiter, waited_meters, NULL, NULL};
+  tk_store_breaker_source(out);
 }
 
 /* ---- What is written ---- */
 
-static int write_record(tk_store *store, tk_table table, const tk_key *key, bool there, tk_slice record, tk_err *err) {
+int tk_store_write_record(tk_store *store, tk_table table, const tk_key *key, bool there, tk_slice record, tk_err *err) {
   if (there) return tk_kv_put(store->txn, table, tk_key_slice(key), record, 0, err);
   int rc = tk_kv_del(store->txn, table, tk_key_slice(key), err);
   return rc == TK_KV_ABSENT ? 0 : rc;
@@ -245,7 +248,7 @@ static int move_hand(tk_store *store, tk_err *err) {
   tk_key at = store->meter_hand;
   store->meter_hand.bytes[store->meter_hand.size++] = 0;
   if (tk_map_get(&store->meters, hash_of(&at)) || !tk_meter_idle(&meter, store->now_us * 1000)) return 0;
-  return write_record(store, TK_TABLE_METERS, &at, false, (tk_slice){NULL, 0}, err);
+  return tk_store_write_record(store, TK_TABLE_METERS, &at, false, (tk_slice){NULL, 0}, err);
 }
 
 static int write_meter(tk_store *store, const tk_meter *meter, tk_err *err) {
@@ -254,7 +257,7 @@ static int write_meter(tk_store *store, const tk_meter *meter, tk_err *err) {
   if (!there && !meter->there) return 0;
   tk_slice record = {NULL, 0};
   if (there) record = tk_write_meter(&store->buf, tk_key_slice(&key), meter);
-  int rc = write_record(store, TK_TABLE_METERS, &key, there, record, err);
+  int rc = tk_store_write_record(store, TK_TABLE_METERS, &key, there, record, err);
   for (int i = 0; i < HAND_STEPS && !rc && there && !meter->there; i++) rc = move_hand(store, err);
   return rc;
 }
@@ -263,26 +266,27 @@ static int write_waiter(tk_store *store, const tk_waiter *waiter, tk_err *err) {
   tk_key key = tk_key_waiter(waiter);
   tk_slice record = {NULL, 0};
   if (waiter->there) record = tk_write_waiter(&store->buf, tk_key_slice(&key), waiter);
-  return write_record(store, TK_TABLE_WAITERS, &key, waiter->there, record, err);
+  return tk_store_write_record(store, TK_TABLE_WAITERS, &key, waiter->there, record, err);
 }
 
 static int write_permit(tk_store *store, const tk_permit *permit, tk_err *err) {
   tk_key key = tk_key_u64_u32(permit->task_no, permit->step);
   tk_slice record = {NULL, 0};
   if (permit->there) record = tk_write_permit(&store->buf, tk_key_slice(&key), permit);
-  return write_record(store, TK_TABLE_PERMITS, &key, permit->there, record, err);
+  return tk_store_write_record(store, TK_TABLE_PERMITS, &key, permit->there, record, err);
 }
 
 int tk_store_write_limits(tk_store *store, const tk_changes *c, tk_err *err) {
   int rc = 0;
   for (size_t i = 0; i < c->limits.count && !rc; i++) {
     tk_key key = tk_key_u32(c->limits.items[i]->no);
-    rc = write_record(store, TK_TABLE_LIMITS, &key, true, tk_write_limit(&store->buf, tk_key_slice(&key), c->limits.items[i]), err);
+    tk_slice record = tk_write_limit(&store->buf, tk_key_slice(&key), c->limits.items[i]);
+    rc = tk_store_write_record(store, TK_TABLE_LIMITS, &key, true, record, err);
   }
   for (size_t i = 0; i < c->meters.count && !rc; i++) rc = write_meter(store, c->meters.items[i], err);
   for (size_t i = 0; i < c->waiters.count && !rc; i++) rc = write_waiter(store, c->waiters.items[i], err);
   for (size_t i = 0; i < c->permits.count && !rc; i++) rc = write_permit(store, c->permits.items[i], err);
-  return rc;
+  return rc ? rc : tk_store_write_breakers(store, c, err);
 }
 
 /* ---- Reading ---- */

@@ -9,7 +9,7 @@ const char *tk_table_name(tk_table table) {
       "meta", "ids", "tasks", "chunks", "info", "payloads", "log", "ready", "timers", "inbox", "notices", "identity",
       "annotations", "signals", "approvals", "compensations", "limits", "meters", "waiters", "permits", "names", "name_numbers",
       "definitions", "definition_hashes", "definition_current", "sources", "processes", "consumers", "schedules", "schedule_names",
-      "secrets"};
+      "secrets", "breakers", "holds"};
   return names[table];
 }
 

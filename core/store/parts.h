@@ -37,6 +37,7 @@ struct tk_store {
   tk_map schedules;               /* number -> tk_schedule */
   tk_taken *taken;
   tk_map limits, meters, waiters, permits;   /* of this turn: number, or hash of the key -> chain */
+  tk_map breakers, holds;         /* the same */
   tk_key meter_hand;              /* from where on idle meters are looked for; of this process */
   tk_err fault;                   /* of a chunk that could not be read in the middle of decide; code 0: none. apply answers it */
   uint32_t fresh_names, first_fresh;   /* how many, from which number on */
@@ -72,6 +73,17 @@ int tk_store_load_child(tk_store *store, tk_event *event, bool *wanted, size_t *
 void tk_store_clear_limits(tk_store *store);
 void tk_store_free_limits(tk_store *store);
 int tk_store_write_limits(tk_store *store, const tk_changes *changes, tk_err *err);
+/* The same for breakers and holds (breakers.c); fills their functions in. */
+void tk_store_clear_breakers(tk_store *store);
+void tk_store_free_breakers(tk_store *store);
+int tk_store_write_breakers(tk_store *store, const tk_changes *changes, tk_err *err);
+void tk_store_breaker_source(tk_limit_source *out);
+/* What limits.c and breakers.c share: a map of a turn is emptied; a record is looked up (false: there is none, or it cannot be read,
+ * which apply answers), found damaged, written or deleted. */
+void tk_store_clear_map(tk_map *map);
+bool tk_store_look_up(tk_store *store, tk_table table, const tk_key *key, tk_slice *record);
+void tk_store_fault(tk_store *store, tk_table table, tk_slice key);
+int tk_store_write_record(tk_store *store, tk_table table, const tk_key *key, bool there, tk_slice record, tk_err *err);
 /* A small commit of its own around `write`, repeated when the store has to grow. */
 int tk_store_commit_small(tk_store *store, int (*write)(tk_store *store, void *context, tk_err *err), void *context, tk_err *err);
 /* Writes a number under a key. */

@@ -23,6 +23,7 @@
  *   definition_current   ns 0 name 0 version -> number      sources      hash[32] -> text
  *   processes        number u32 -> process                 consumers    name -> how far it read the log
  *   schedules        number u64 (of the same series as task numbers) -> schedule      schedule_names   text -> number
+ *   breakers         number of its name u32 -> rules, state   holds        process u32, number u64 -> what a request holds
  *   secrets          name -> which key sealed it, the sealed text
  *
  * How to change a record: (1) give it the next version number in records.c (VERSION_*); (2) keep the old reader as a branch
@@ -104,6 +105,8 @@ tk_slice tk_write_limit(tk_buf *buf, tk_slice key, const tk_limit *limit);
 tk_slice tk_write_meter(tk_buf *buf, tk_slice key, const tk_meter *meter);
 tk_slice tk_write_waiter(tk_buf *buf, tk_slice key, const tk_waiter *waiter);
 tk_slice tk_write_permit(tk_buf *buf, tk_slice key, const tk_permit *permit);
+tk_slice tk_write_breaker(tk_buf *buf, tk_slice key, const tk_breaker *breaker);
+tk_slice tk_write_hold(tk_buf *buf, tk_slice key, const tk_hold *hold);
 tk_slice tk_write_process(tk_buf *buf, tk_slice key, const tk_process *process);
 tk_slice tk_write_consumer(tk_buf *buf, tk_slice key, const tk_consumer *consumer);
 tk_slice tk_write_secret(tk_buf *buf, tk_slice key, const tk_secret *secret);
@@ -149,6 +152,8 @@ bool tk_read_meter(tk_slice key, tk_slice record, tk_meter *out);               
 bool tk_read_waiter(tk_slice key, tk_slice record, tk_waiter *out);             /* without its meter */
 /* Entries in the arena; their keys borrow the record. */
 bool tk_read_permit(tk_slice key, tk_slice record, tk_arena *arena, tk_permit *out);
+bool tk_read_breaker(tk_slice key, tk_slice record, tk_breaker *out);           /* without its name */
+bool tk_read_hold(tk_slice key, tk_slice record, tk_arena *arena, tk_hold *out);   /* entries in the arena; their keys borrow the record */
 bool tk_read_process(tk_slice key, tk_slice record, tk_process *out);
 bool tk_read_consumer(tk_slice key, tk_slice record, tk_consumer *out);
 bool tk_read_secret(tk_slice key, tk_slice record, tk_secret *out);

@@ -7,6 +7,7 @@
  * being reused). */
 #ifndef TK_STORE_STORE_H
 #define TK_STORE_STORE_H
+#include "model/admission.h"
 #include "model/approval.h"
 #include "model/compensation.h"
 #include "model/schedule.h"
@@ -165,6 +166,9 @@ int tk_store_leave(tk_store *store, uint32_t number, tk_err *err);             /
 int tk_store_claims_of(tk_store *store, tk_arena *arena, uint32_t process, size_t max, tk_event **events, size_t *count,
                        uint64_t **batches, size_t *batch_count, tk_err *err);
 
+/* What requests of a process hold, at most `max` of them. Inside a turn. */
+int tk_store_holds_of(tk_store *store, uint32_t process, size_t max, tk_hold ***holds, size_t *count, tk_err *err);
+
 /* ---- Reading ---- */
 typedef struct tk_snap tk_snap;
 int tk_snap_open(tk_store *store, tk_snap **out, tk_err *err);       /* cheap: slots are kept per thread and renewed */
@@ -222,6 +226,9 @@ int tk_snap_each_timer(tk_snap *snap, bool (*visit)(void *context, const tk_time
 int tk_snap_each_limit(tk_snap *snap, bool (*visit)(void *context, const tk_limit *limit), void *context, tk_err *err);
 /* What is stored of a limit's keys, idle ones too; meter->limit is NULL. */
 int tk_snap_each_meter(tk_snap *snap, uint32_t limit, bool (*visit)(void *context, const tk_meter *meter), void *context, tk_err *err);
+/* The breakers that were declared, by number; with names. */
+int tk_snap_each_breaker(tk_snap *snap, bool (*visit)(void *context, const tk_breaker *breaker), void *context, tk_err *err);
+int tk_snap_breaker(tk_snap *snap, tk_slice name, tk_breaker *out, tk_err *err);   /* TK_E_NOT_FOUND; borrowed until close */
 bool tk_snap_inbox_empty(tk_snap *snap);
 bool tk_snap_claims_empty(tk_snap *snap);                            /* no process runs anything */
 /* A schedule in the arena: by name (TK_E_NOT_FOUND), by number; and their names in order, those behind `after` (empty: all). */

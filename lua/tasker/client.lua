@@ -3,6 +3,7 @@
 
 local core = require "tasker.core"
 local approval = require "tasker.approval"
+local breakers = require "tasker.breakers"
 local check = require "tasker.check"
 local consumers = require "tasker.consumers"
 local errors = require "tasker.errors"
@@ -37,6 +38,7 @@ consumers.install(App)
 migrate.install(App)
 replay.install(App)
 schedules.install(App)
+breakers.install(App)
 limits.install(App)
 secrets.install(App)
 
@@ -64,7 +66,8 @@ function client.adopt(engine, class)
 end
 
 -- Methods of an engine that change its store.
-local WRITERS = { submit = true, event = true, consumer = true, migrate = true, define = true, work = true, vote = true }
+local WRITERS = { submit = true, event = true, consumer = true, migrate = true, define = true, work = true, vote = true,
+  admit = true, settle = true, settle_later = true, declare_breaker = true }
 
 local function guarded(engine, why)
   return setmetatable({}, { __index = function(_, name)

@@ -21,11 +21,12 @@ end
 local FIELDS = {
   url = { "string" }, headers = { "table" }, auth = { "table" }, timeout = { "number|boolean" },
   connect_timeout = { "number|boolean" }, max_body = { "number|boolean" }, allow_private = { "boolean" },
-  tls = { "table" }, persisted = { "boolean" },
+  tls = { "table" }, persisted = { "boolean" }, limits = { "string|table" }, breaker = { "table" },
 }
 
 --- Makes a client.
--- @tab options `url`; `headers`, `auth`, `timeout`, `connect_timeout`, `max_body`, `allow_private`, `tls` as tasker.http; `persisted`: send
+-- @tab options `url`; `headers`, `auth`, `timeout`, `connect_timeout`, `max_body`, `allow_private`, `tls`, `limits`, `breaker` as
+-- tasker.http; `persisted`: send
 -- the hashes of documents, and the documents only to a server that does not know them
 -- @return the client: `query mutate paginate`
 function graphql.new(options)
@@ -39,6 +40,7 @@ function graphql.new(options)
   for name, value in pairs(options) do
     self.request[name] = value
   end
+  self.request.limits, self.request.breaker = http.read_admission(options, "tasker.graphql", 2)
   self.url, self.persisted, self.request.persisted = options.url, options.persisted, nil
   return setmetatable(self, Client)
 end

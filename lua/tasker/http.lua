@@ -69,7 +69,7 @@ local OPTIONS = {
   json = { "table|string|number|boolean|userdata" }, form = { "table" }, body = { "string" }, multipart = { "table" },
   timeout = { "number|boolean" }, connect_timeout = { "number|boolean" }, max_body = { "number|boolean" },
   follow = { "number|boolean" }, allow_private = { "boolean" }, tls = { "table" }, idempotency_key = { "string|boolean" },
-  auth = { "table" }, sink = { "string|function" },
+  auth = { "table" }, sink = { "string|function" }, limits = { "string|table" }, breaker = { "table" },
 }
 local TLS_OPTIONS = { ca = { "string" }, cert = { "string" }, key = { "string" }, verify = { "boolean" } }
 local BODIES = { "json", "form", "body", "multipart" }
@@ -428,13 +428,8 @@ local function send(request, headers, options)
   return follow(sent, own, most_redirects(options.follow), type(options.sink) == "function" and options.sink or nil)
 end
 
-local function request_at(options, level)
-  check_options(options, level + 1)
-  local run = core.run()
-  local request, headers = prepare(options, run)
-  if not request then
-    return nil, headers
-  end
+-- An answer, with credentials renewed where they were refused.
+local function answer_of(request, headers, options)
   local response, err = send(request, headers, options)
   if response and response.status == 401 and options.auth and options.auth.renew then
     local renewed, why = options.auth:renew(request, headers)
@@ -447,10 +442,39 @@ local function request_at(options, level)
   return response, err
 end
 
+-- The wait for the limits is part of the time that the request may take.
+local function pass_and_send(request, headers, options, level)
+  local admission = require "tasker.admission"
+  local list, breaker = admission.read(options.limits, options.breaker, "tasker.http", level + 1)
+  local pass <close>, waited = admission.enter(list, breaker, request.timeout)
+  if not pass then
+    return nil, waited
+  elseif request.timeout and waited > 0 then
+    request.timeout = math.max(request.timeout - waited, 0.001)
+  end
+  local response, err = answer_of(request, headers, options)
+  pass:settle(admission.verdict(response, err))
+  return response, err
+end
+
+local function request_at(options, level)
+  check_options(options, level + 1)
+  local run = core.run()
+  local request, headers = prepare(options, run)
+  if not request then
+    return nil, headers
+  end
+  if options.limits == nil and options.breaker == nil then
+    return answer_of(request, headers, options)
+  end
+  return pass_and_send(request, headers, options, level + 1)
+end
+
 --- Sends a request and returns its answer, whatever its status.
 -- @tab options `url`; `method` ("GET"), `headers`, `query`; one of `json form body multipart`; `timeout` (30 s), `connect_timeout` (10 s),
 -- `max_body` (64 MiB; with a sink any number), `follow` (10 redirects), `allow_private` (true), `tls` {ca, cert, key, verify},
--- `idempotency_key`, `auth`, `sink` (a function of each piece of the body, or the path of a file)
+-- `idempotency_key`, `auth`, `sink` (a function of each piece of the body, or the path of a file), `limits` (a name of tasker.limit, or a
+-- list of names and `{name, key, cost}`), `breaker` {name, failures = 5, reset = 30}
 -- @return the response `{status, headers, body, url, time}`, or nil
 -- @return err `timeout dns connect tls blocked too_large protocol invalid`
 function http.request(options)
@@ -468,6 +492,18 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head" } do
     all.url, all.method = address, method:upper()
     return request_at(all, 2)
   end
+end
+
+--- Reads the options `limits` and `breaker` of a client once; raises what is wrong with them.
+-- @tab options
+-- @string what
+-- @int level
+-- @return both, as request takes them
+function http.read_admission(options, what, level)
+  if options.limits == nil and options.breaker == nil then
+    return nil, nil
+  end
+  return require("tasker.admission").read(options.limits, options.breaker, what, level + 1)
 end
 
 http.failure = failure

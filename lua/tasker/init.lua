@@ -13,6 +13,7 @@ local machine = require "tasker.machine"
 local registry = require "tasker.registry"
 local schema = require "tasker.schema"
 local secrets = require "tasker.secrets"
+local sleep = require "tasker.sleep"
 local step_handlers = require "tasker.step_handlers"
 local subscriptions = require "tasker.subscriptions"
 local time = require "tasker.time"
@@ -62,12 +63,10 @@ function tasker.sleep(seconds)
   if check.not_seconds(seconds) then
     error(("tasker.sleep: seconds must be a number of at least 0, not %s"):format(seconds), 2)
   end
-  local app = not core.in_fiber() and client.current()
-  if app and app.advance then   -- a test's: its clock moves
-    local ok, err = app:advance(seconds)
-    return ok or error(err, 2)
+  local ok, err = sleep(seconds)
+  if not ok then
+    error(err, 2)
   end
-  return core.sleep(seconds)
 end
 
 --- Seconds since the epoch, with fraction.

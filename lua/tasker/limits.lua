@@ -154,6 +154,68 @@ function limits.join(common, own, fail)
   return #all > 0 and all or nil
 end
 
+-- ---- The option `limits` of clients ----
+
+local CLIENT_FIELDS = { key = { "string|number" }, cost = { "number", not_units } }
+
+-- One entry, or nil and what is wrong.
+local function read_client_limit(given, at)
+  local one = type(given) == "string" and { given } or given
+  if type(one) ~= "table" or type(one[1]) ~= "string" then
+    return nil, ("entry %d must be a limit's name or {name, key = text, cost = n}, not %s"):format(at, check.show(given))
+  end
+  local name = one[1]
+  local rules = declared[name]
+  if not rules then
+    return nil, ("names no limit %s (tasker.limit declares one)%s"):format(check.show(name), suggest.hint(name, declared))
+  end
+  for field, value in next, one do
+    local rule = CLIENT_FIELDS[field]
+    if field ~= 1 then
+      local wrong = not rule and "is unknown" .. suggest.hint(field, CLIENT_FIELDS) or check.wrong_type(value, rule[1])
+      local wanted = not wrong and rule[2] and rule[2](value)
+      if wrong or wanted then
+        return nil, ("limit '%s': field %s %s"):format(name, check.show(field),
+          wrong or ("must be %s, not %s"):format(wanted, check.show(value)))
+      end
+    end
+  end
+  local cost = math.tointeger(one.cost or 1)
+  if rules.rate and cost > rules.burst then
+    return nil, ("limit '%s': field 'cost' is %d, more than the limit's burst of %d: it could never start"):format(name, cost, rules.burst)
+  end
+  local key = one.key and (math.tointeger(one.key) and ("%d"):format(one.key) or tostring(one.key))
+  if key and (#key == 0 or #key > LONGEST_KEY or not utf8.len(key)) then
+    return nil, ("limit '%s': field 'key' must be a number or a text of 1 to %d bytes of UTF-8, not %s"):format(name, LONGEST_KEY,
+      check.show(one.key))
+  end
+  return { name = name, key = key, cost = cost, rules = rules }
+end
+
+--- Reads the option of a client, whose keys are texts.
+-- @param given a name, or a list of names and `{name, key, cost}`
+-- @treturn {table,...}|nil `{name, key, cost, rules}`
+-- @return what is wrong with it
+function limits.read_for_client(given)
+  local list = type(given) == "string" and { given } or given
+  if not check.is_list(list) or #list == 0 then
+    return nil, "must be a limit's name or a list of limits"
+  elseif #list > MOST_OF_STEP then
+    return nil, ("has %d limits; a request has at most %d"):format(#list, MOST_OF_STEP)
+  end
+  local result, seen = {}, {}
+  for i, one in ipairs(list) do
+    local limit, why = read_client_limit(one, i)
+    if not limit then
+      return nil, why
+    elseif seen[limit.name] then
+      return nil, ("names '%s' twice"):format(limit.name)
+    end
+    seen[limit.name], result[i] = true, limit
+  end
+  return result
+end
+
 --- Must a worker be asked for keys before the step starts?
 -- @tab step
 -- @treturn bool
@@ -215,6 +277,21 @@ end
 
 -- ---- Stores ----
 
+--- Tells a store of these limits: new ones, and those whose declaration changed.
+-- @param engine
+-- @tparam {table,...} list as read made them
+-- @return true, or nil
+-- @return err
+function limits.tell_rules(engine, list)
+  local told = {}
+  for i, limit in ipairs(list) do
+    local rules = limit.rules
+    told[i] = { name = rules.name, declared = true, rate = rules.rate or 0, per = rules.per, burst = rules.burst,
+      concurrency = rules.concurrency or 0 }
+  end
+  return engine:set_limits(told)
+end
+
 --- Tells a store of the limits that a handler names: new ones, and those whose declaration changed.
 -- @param engine
 -- @tab handler
@@ -224,18 +301,13 @@ function limits.tell(engine, handler)
   local list, seen = {}, {}
   for _, step in ipairs(handler.steps) do
     for _, limit in ipairs(step.limits or {}) do
-      local rules = limit.rules
       if not seen[limit.name] then
         seen[limit.name] = true
-        list[#list + 1] = { name = rules.name, declared = true, rate = rules.rate or 0, per = rules.per, burst = rules.burst,
-          concurrency = rules.concurrency or 0 }
+        list[#list + 1] = limit
       end
     end
   end
-  if #list == 0 then
-    return true
-  end
-  return engine:set_limits(list)
+  return #list == 0 or limits.tell_rules(engine, list)
 end
 
 local SET = {

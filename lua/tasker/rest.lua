@@ -23,10 +23,10 @@ end
 local FIELDS = {
   base_url = { "string" }, headers = { "table" }, query = { "table" }, auth = { "table" }, timeout = { "number|boolean" },
   connect_timeout = { "number|boolean" }, max_body = { "number|boolean" }, follow = { "number|boolean" },
-  allow_private = { "boolean" }, tls = { "table" }, retry = { "table|boolean" },
+  allow_private = { "boolean" }, tls = { "table" }, retry = { "table|boolean" }, limits = { "string|table" }, breaker = { "table" },
 }
 -- Fields that each request takes over unless it has its own.
-local COMMON = { "timeout", "connect_timeout", "max_body", "follow", "allow_private", "tls", "auth" }
+local COMMON = { "timeout", "connect_timeout", "max_body", "follow", "allow_private", "tls", "auth", "limits", "breaker" }
 
 local function read_retry(given, what)
   if given == nil or given == false then
@@ -47,8 +47,8 @@ end
 
 --- Makes a client.
 -- @tab options `base_url`; `headers`, `query` of every request; `auth` (tasker.auth, tasker.oauth); `timeout connect_timeout max_body
--- follow allow_private tls` as tasker.http; `retry` as a step's, for retries inside the call (a table, true or false; by default on in
--- plain scripts and off in steps, whose own policy does it)
+-- follow allow_private tls limits breaker` as tasker.http; `retry` as a step's, for retries inside the call (a table, true or false; by
+-- default on in plain scripts and off in steps, whose own policy does it)
 -- @return the client: `get post put patch delete head request paginate`
 function rest.new(options)
   check.type(options, "table", "tasker.rest: the options", 2)
@@ -62,6 +62,7 @@ function rest.new(options)
   for _, name in ipairs(COMMON) do
     self.common[name] = options[name]
   end
+  self.common.limits, self.common.breaker = http.read_admission(options, "tasker.rest", 2)
   return setmetatable(self, Client)
 end
 
@@ -130,10 +131,12 @@ end
 
 local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true }
 -- What says that nothing was done.
-local NOT_DONE = { connect = true, dns = true, blocked = true, http_429 = true, http_503 = true, http_425 = true }
+local NOT_DONE = { connect = true, dns = true, http_429 = true, http_503 = true, http_425 = true }
 
+-- What a limit or a breaker blocked has waited as long as it may.
 local function may_repeat(request, err)
-  return err.retryable and (IDEMPOTENT[request.method] or type(request.idempotency_key) == "string" or NOT_DONE[err.code])
+  return err.retryable and err.code ~= "blocked" and
+    (IDEMPOTENT[request.method] or type(request.idempotency_key) == "string" or NOT_DONE[err.code])
 end
 
 local function send_once(request, what)

@@ -44,6 +44,25 @@ static void limit_steps(world *w) {
   if (turn_apply(w)) abort();
 }
 
+/* A request that holds a place and is the probe of a breaker. */
+static void hold_places(world *w) {
+  tk_limit_change places = {.name = tk_slice_str("places"), .declared = true, .sets_concurrency = true,
+                            .rules = {.concurrency = 1, .burst = 1}};
+  tk_admission_limit limit = {.name = places.name, .key = tk_slice_str("acme"), .cost = 1};
+  tk_admission a = {.limits = &limit, .limit_count = 1, .breaker = tk_slice_str("payments"), .most = 1, .hold = 1,
+                    .latest_us = INT64_MAX};
+  tk_event declare = {.type = TK_EV_BREAKER, .admission = &a}, settle = {.type = TK_EV_SETTLE, .admission = &a};
+  tk_event admit = {.type = TK_EV_ADMIT, .admission = &a};
+  if (turn_begin(w, &nothing)) abort();
+  limit.no = tk_store_name(w->store, limit.name, &w->err);
+  a.breaker_no = tk_store_name(w->store, a.breaker, &w->err);
+  if (tk_decide_limit(&w->d, limit.no, &places, &w->err) || tk_decide_admission(&w->d, &declare, &w->err)) abort();
+  a.verdict = TK_VERDICT_FAILURE;
+  if (tk_decide_admission(&w->d, &settle, &w->err)) abort();
+  a.hold = 2;
+  if (tk_decide_admission(&w->d, &admit, &w->err) || a.outcome != TK_ADMITTED || turn_apply(w)) abort();
+}
+
 /* A task whose second step failed: its first is to be undone. */
 static void undo(world *w) {
   tk_submission s = world_submission(world_define(w, "saga", "1.0.0", 2, SHAPE_UNDO), "{}");
@@ -115,6 +134,7 @@ static world *rich_world(const char *kind) {
   world_work(w, &big, 1, 1, "{}");                  /* releases more than one turn may: sweeps in the inbox */
   ask_people(w);
   limit_steps(w);
+  hold_places(w);
   undo(w);
   tk_definition d = {
       .ns = tk_slice_str("test"), .name = tk_slice_str("kept"), .version = tk_slice_str("1.0.0"), .json = tk_slice_str("{}")};

@@ -211,14 +211,16 @@ enum {
   F_CONSUMER,
   F_LIMIT, F_METER, F_WAITER, F_PERMIT,
   F_SECRET,
+  F_BREAKER, F_HOLD,
   F_COUNT
 };
 static const char *const fixture_names[F_COUNT] = {"meta",   "number", "bytes",    "task",       "chunk",      "map",
                                                    "info",   "log",    "ready",    "inbox",      "claims",
                                                    "notice", "identity", "annotation", "definition", "process",
                                                    "approval", "compensation", "consumer", "limit", "meter", "waiter", "permit",
-                                                   "secret"};
+                                                   "secret", "breaker", "hold"};
 
+#include "breaker_samples.h"
 #include "limit_samples.h"
 #include "people_samples.h"
 #include "secret_samples.h"
@@ -232,6 +234,8 @@ static tk_key fixture_key(int kind) {
     case F_READY: return tk_key_ready(&ready);
     case F_CLAIMS: return tk_key_claims(6, 7);
     case F_NOTICE: return tk_key_u32_u64(6, 7);
+    case F_HOLD: return tk_key_u32_u64(2, 300);
+    case F_BREAKER: return tk_key_u32(9);
     case F_ANNOTATION: return tk_key_annotation(77, text("color"));
     case F_DEFINITION: case F_PROCESS: case F_LIMIT: return tk_key_u32(3);
     case F_METER: case F_WAITER: return limit_key(kind);
@@ -311,6 +315,8 @@ static tk_slice write_fixture(int kind, tk_buf *buf) {
     case F_WAITER: { tk_meter m = sample_meter(); tk_waiter wt = sample_waiter(&m); return tk_write_waiter(buf, key, &wt); }
     case F_PERMIT: return tk_write_permit(buf, key, &sample_permit);
     case F_SECRET: return tk_write_secret(buf, key, &sample_secret);
+    case F_BREAKER: return tk_write_breaker(buf, key, &sample_breaker);
+    case F_HOLD: return tk_write_hold(buf, key, &sample_hold);
     default: { tk_process p = {3, {1, 2, 3}, 4242, EPOCH_US}; return tk_write_process(buf, key, &p); }
   }
 }
@@ -433,6 +439,8 @@ static bool fixture_reads_back(int kind, tk_slice record) {
       return tk_read_consumer(key, record, &consumer) && consumer.seq == 1234 && consumer.created_at_us == EPOCH_US &&
              consumer.moved_at_us == EPOCH_US + 5 && same_text(consumer.events, sample_consumer().events);
     case F_SECRET: return secret_reads_back(key, record);
+    case F_BREAKER: return breaker_reads_back(key, record);
+    case F_HOLD: return hold_reads_back(key, record);
     default:
       return tk_read_process(key, record, &p) && p.number == 3 && p.incarnation[2] == 3 && p.pid == 4242 &&
              p.since_us == EPOCH_US;
@@ -495,6 +503,8 @@ static const struct { int kind; const char *hex; } fixtures[] = {
   {F_CONSUMER,
    "0197b5d584d209808082e288d2a3068a8082e288d2a3060a5b227461736b2e2a225d"},
   {F_SECRET, "01d34d97d60102030405060708808082e288d2a3060a067365616c6564"},
+  {F_BREAKER, "01cf60706705808ece1c010503808082e288d2a306808ed0fe88d2a3060f697420616e73776572656420353033"},
+  {F_HOLD, "01c000fae1090402030461636d650400"},
   {F_TASK,
    "02bc6b2ed5ffff1c00112233445566778899aabbccddeeff03060287ad4b808082e288d2a306c801b8abe2043c3228090a02b89a9c391e"
    "14040908010637050207051d01fffe9f019af1d9a20393cf97fc9ab2a306afceb6a0a71b139af1d9a2a302939eabb40489cf959a02cdf8"
