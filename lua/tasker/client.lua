@@ -12,6 +12,7 @@ local loader = require "tasker.loader"
 local migrate = require "tasker.migrate"
 local replay = require "tasker.replay"
 local operations = require "tasker.operations"
+local registry = require "tasker.registry"
 local schedules = require "tasker.schedules"
 local secrets = require "tasker.secrets"
 local submission = require "tasker.submission"
@@ -496,12 +497,14 @@ local function watch_of(self, options)
   end, options.watch and options.watch_interval or 0
 end
 
-local function run_worker(self, options, until_task)
+-- `queues`: those it serves where the options name none.
+local function run_worker(self, options, until_task, queues)
   local given = {}
   for name, value in next, options do
     given[name] = value
   end
   given.threads, given.until_task = math.tointeger(options.threads) or 1, until_task
+  given.queues = options.queues or queues
   given.concurrency, given.memory = math.tointeger(options.concurrency), math.tointeger(options.memory)
   given.watch, given.watch_interval = watch_of(self, options)
   if not given.files then
@@ -573,7 +576,7 @@ function App:run(handler, context, options)
     return id
   end
   local ok
-  ok, err = run_worker(self, {}, submit)
+  ok, err = run_worker(self, {}, submit, registry.queues { [entry.queue or "default"] = true })
   if not ok then
     return nil, refusal or err
   end
@@ -582,7 +585,7 @@ end
 
 --- Works in this state until a task is final, and returns it.
 -- @string id
--- @tab[opt] options as of work, but `until_idle`
+-- @tab[opt] options as of work; `queues` are by default those that the handlers of this state name, and the task's own
 -- @treturn table|nil the task
 -- @return err `closed` when work was stopped before
 function App:work_for(id, options)
@@ -597,7 +600,13 @@ function App:work_for(id, options)
   elseif not self.engine then
     return errors.closed(self)
   end
-  ok, err = run_worker(self, options or {}, id)
+  local task
+  task, err = self:task(id, { instances = "none" })
+  if not task then
+    return nil, err
+  end
+  options = options or {}
+  ok, err = run_worker(self, options, id, not options.files and registry.queues { [task.queue] = true } or nil)
   if not ok then
     return nil, err
   end

@@ -53,7 +53,7 @@ end
 -- @tab kept as of errors.kept; its texts are made ready in place
 -- @treturn string
 function kept_error.encode(kept)
-  local longest = LONGEST_ERROR // 4
+  local longest = LONGEST_ERROR
   local message, traceback, details = kept.message, kept.traceback, clean_details(kept.details)
   while true do
     kept.message = kept_error.clean(message, longest)
@@ -65,8 +65,13 @@ function kept_error.encode(kept)
     if text and #text <= LONGEST_ERROR then
       return text
     end
-    -- Escapes may have made it longer than its parts.
-    details, longest = nil, longest // 2
+    -- Details stay beside a text that is cut, unless most of it is theirs; escapes may have made it longer than its parts.
+    local said = details and json_encode(details) or ""
+    if #said > LONGEST_ERROR // 2 or details and said == "" then
+      details = nil
+    else
+      longest = longest // 2
+    end
   end
 end
 

@@ -75,6 +75,35 @@ function registry.all()
   return table.move(order, 1, #order, 1, {})
 end
 
+-- Names of queues, of the generation `queues_of`.
+local queues, queues_of = {}, -1
+
+--- Queues that anything of this state may lie in.
+-- @tab[opt] more a set of names that are wanted besides
+-- @treturn {string,...} sorted
+function registry.queues(more)
+  if queues_of ~= registry.generation then
+    queues, queues_of = { default = true }, registry.generation
+    for _, handler in ipairs(order) do
+      queues[handler.queue or "default"] = true
+      for _, step in ipairs(handler.steps) do
+        queues[step.queue or "default"] = true
+      end
+    end
+  end
+  local list = {}
+  for name in pairs(queues) do
+    list[#list + 1] = name
+  end
+  for name in pairs(more or {}) do
+    if not queues[name] then
+      list[#list + 1] = name
+    end
+  end
+  table.sort(list)
+  return list
+end
+
 --- @treturn bool is there a handler of that name, in whatever version?
 function registry.has(namespace, name)
   return handlers[key_of(namespace, name)] ~= nil

@@ -35,9 +35,12 @@ local function read_retry(given, what)
     given = {}
   end
   local function fail(field, format, ...)
-    error(("%s: option '%s' "):format(what, field) .. format:format(...), 4)
+    error(("%s: option '%s' "):format(what, field) .. format:format(...), 0)
   end
-  retry.check(given, fail)
+  local ok, wrong = pcall(retry.check, given, fail)
+  if not ok then
+    error(wrong, 3)
+  end
   local policy, strategy = retry.resolve(given)
   if strategy or retry.decider(given) then
     error(what .. ": option 'retry' takes no functions: the step's own policy does", 3)

@@ -31,6 +31,17 @@ for _, kind in ipairs(harness.kinds) do
       assert.is_true(tasker.now() - before < 10)
     end)
 
+    it("works in whatever queue its task, its steps and its children lie in", function()
+      local child = harness.handler { queue = "kids", steps = { { name = "a", run = nothing } } }
+      local handler = harness.handler { queue = "apart", steps = {
+        { name = "a", run = nothing }, { name = "b", queue = "further", run = nothing }, { name = "c", child = child },
+      } }
+      assert.equal("complete", app:run(handler).status)
+      assert.equal("complete", app:run(harness.one_step(nothing), {}, { queue = "named" }).status)
+      local id = app:submit(handler)
+      assert.equal("complete", app:work_for(id, { until_idle = 5 }).status)
+    end)
+
     it("answers nil, err when the submission does", function()
       harness.refused("not_found", "nobody", app:run "nobody")
       harness.refused("invalid", "context", app:run(harness.one_step(nothing), { 1 }))

@@ -46,7 +46,7 @@ function app.open(options)
   end
   subscriptions.opened(engine)
   local self = client.adopt(engine, App)
-  self.doubles, self.network, self.queues = doubles.new(), network.new(), { default = true }
+  self.doubles, self.network, self.queues = doubles.new(), network.new(), {}   -- `queues`: besides those of the registry
   self.drive, self.extra = options.drive or by_hand.drive, {}   -- `extra`: definitions besides those of the registry
   step.intercept(engine, options.wrap or function(plan) return self.doubles:wrap(plan) end)
   return self
@@ -66,22 +66,6 @@ local function interrupted(run, ...)
   return word, text, more, most
 end
 
--- Queues that anything of this state may lie in.
-local function all_queues(self)
-  for _, handler in ipairs(registry.all()) do
-    self.queues[handler.queue or "default"] = true
-    for _, one in ipairs(handler.steps) do
-      self.queues[one.queue or "default"] = true
-    end
-  end
-  local list = {}
-  for queue in pairs(self.queues) do
-    list[#list + 1] = queue
-  end
-  table.sort(list)
-  return list
-end
-
 -- The driver, knowing all handlers there are.
 local function driver_of(self)
   local err
@@ -99,7 +83,7 @@ local function driver_of(self)
       return nil, err
     end
     table.move(self.extra, 1, #self.extra, #numbers + 1, numbers)
-    self.driver:serve(numbers, all_queues(self))
+    self.driver:serve(numbers, registry.queues(self.queues))
     self.served = registry.generation
   end
   return self.driver
