@@ -457,7 +457,8 @@ bool tk_engine_turn(tk_engine *e) {
   }
   int code = tk_store_begin(e->store, &err);
   begin_turn(&t, e);
-  t.requests = tk_engine_take_inbox(e);   /* also what came while another process held the write lock */
+  /* Also what came while another process held the write lock, but for what is a commit of its own: that is for the next turn. */
+  t.requests = tk_engine_peek_inbox(e) == TK_REQ_EVENTS ? tk_engine_take_inbox(e) : NULL;
   e->again = false;
   gather(&t);
   if (!code) {

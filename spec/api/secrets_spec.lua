@@ -2,6 +2,7 @@
 -- do the work.
 local core = require "tasker.core"
 local json = core.json
+local harness = require "spec.support.harness"
 local process = require "spec.support.process"
 local tasker = require "tasker"
 
@@ -129,6 +130,40 @@ describe("a secret", function()
       local before = app:get_secret("token") == %q
       assert(os.execute(%q) and os.execute(%q))
       print(before, app:get_secret("token") == %q)]]):format(VALUE, both, rotate, VALUE), { TASKER_KEY_FILE = path }))
+  end)
+
+  it("is changed by one of several who change it at once, and the others are told", function()
+    process.write_file(folder .. "/count.lua", [[
+      local tasker = require "tasker"
+      local secrets = require "tasker.secrets"
+      local function count()
+        local engine = tasker.app().engine
+        while true do
+          local text, sealed = secrets.get(engine, "count")
+          local ok, err = secrets.put(engine, "count", tostring((tonumber(text) or 0) + 1), text and sealed or false)
+          if ok then return true end
+          assert(err.code == "conflict", err.message)
+        end
+      end
+      tasker.handler { name = "count", steps = { { name = "each", max_parallel = 10, map = function()
+        local list = {}
+        for i = 1, 40 do list[i] = i end
+        return list
+      end, run = count } } }]])
+    local env = { TASKER_KEY = KEY, TASKER_STORE = store }
+    for _ = 1, 3 do
+      assert.equal(0, process.run({ process.program(), "submit", "count", "--file", folder .. "/count.lua", env = env }).status)
+    end
+    local workers = {}
+    for i = 1, 3 do
+      workers[i] = process.start { process.program(), "worker", folder .. "/count.lua", "--until-idle", env = env }
+    end
+    for _, worker in ipairs(workers) do
+      harness.eventually(function() return not worker:running() end, 30)
+      assert.equal(0, worker:status(), worker:stderr())
+      worker:close()
+    end
+    assert.equal("120\tnil\tnil\n", get "count")
   end)
 
   it("is forgotten when it is deleted", function()
