@@ -134,7 +134,7 @@ describe("several processes on one store", function()
     assert.is_true(tasker.time.parse(started[2].at) - killed < 5)
   end)
 
-  it("get back what a terminated one could not finish, without a failure", function()
+  it("get back what a terminated one could not finish, without a failure #slow", function()
     local first = worker()
     defined "slow"
     local id = assert(app:submit "mp/slow")

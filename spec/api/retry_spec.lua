@@ -111,7 +111,7 @@ describe("the delay before an attempt", function()
     end
   end)
 
-  it("lies within its jitter", function()
+  it("lies within its jitter #slow", function()
     local full, equal, fraction = {}, {}, {}
     for i = 1, 20 do
       full[i] = first { backoff = "fixed", base = 40, jitter = "full" } or 0

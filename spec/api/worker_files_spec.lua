@@ -104,7 +104,7 @@ describe("app:work { files }", function()
     harness.contains("42", result.stdout)
   end)
 
-  it("ends by SIGTERM with true, and a stopped worker frees what it held", function()
+  it("ends by SIGTERM with true, and a stopped worker frees what it held #slow", function()
     local path = file("endless.lua", [[
       require("tasker").handler { name = "endless", steps = { { name = "a", run = function() require("tasker").sleep(60) end } } }
     ]])

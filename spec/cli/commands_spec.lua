@@ -322,7 +322,7 @@ describe("the command line", function()
       assert.equal(4, (stop(waiting)))
     end)
 
-    it("exits with 5 when it is not final in time, and hints how to start a worker", function()
+    it("exits with 5 when it is not final in time, and hints how to start a worker #slow", function()
       local result = refused(5, { "tasker-lua worker order.lua --store " .. dir .. "/tasker-data", "is not final after" },
         "submit", "shop/order", "--file", "order.lua", "--wait", "--timeout", "2.5", "--json")
       local values = values_of(result.stdout)
@@ -614,7 +614,7 @@ describe("the command line", function()
       assert.is_truthy(text:find("+ reserve", 1, true))
     end)
 
-    it("shows how far a run is when it takes longer than a second, and takes the line away", function()
+    it("shows how far a run is when it takes longer than a second, and takes the line away #slow", function()
       process.write_file(dir .. "/steps.lua", [[
         local tasker = require "tasker"
         tasker.handler { name = "steps", chain = true, steps = {

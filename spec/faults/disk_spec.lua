@@ -68,11 +68,11 @@ describe("a disk that fails", function()
     return unknown
   end
 
-  it("says full when it is full, and goes on when there is room again", function()
+  it("says full when it is full, and goes on when there is room again #slow", function()
     submit_through("pages:3:ENOSPC:4", { full = true })
   end)
 
-  it("says full as long as it is full", function()
+  it("says full as long as it is full #slow", function()
     submit_through("pages:2:ENOSPC:0", { full = true })
   end)
 
@@ -138,7 +138,7 @@ describe("a disk that fills up", function()
     %s spec/faults/scenario.lua finish %s/store || exit 6
     %s check --store %s/store >&2]]
 
-  it("is told as full, keeps what was acknowledged, and is worked off when there is room", function()
+  it("is told as full, keeps what was acknowledged, and is worked off when there is room #slow", function()
     local program = process.program()
     local script = SCRIPT:format(dir, program, dir, program, dir, dir, program, dir, program, dir)
     local result = process.run { "unshare", "-Urm", "sh", "-c", script, timeout = 120 }

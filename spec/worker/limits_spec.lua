@@ -55,7 +55,7 @@ end)
 describe("a step in a C call", function()
   after_each(harness.clean)
 
-  it("is failed in time, and its thread's other steps are given back", function()
+  it("is failed in time, and its thread's other steps are given back #slow", function()
     local app = harness.open "memory"
     local stuck = app:submit(harness.one_step(function()
       os.execute "sleep 3"
