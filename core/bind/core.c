@@ -55,7 +55,10 @@ static void push_bounds(lua_State *L) {
     {"payload", TK_LIMIT_PAYLOAD}, {"error", TK_LIMIT_ERROR}, {"steps", TK_LIMIT_STEPS}, {"annotations", TK_LIMIT_ANNOTATIONS},
     {"tags", TK_LIMIT_TAGS}, {"submit_many", TK_LIMIT_SUBMIT_MANY}, {"submit_many_bytes", TK_LIMIT_SUBMIT_MANY_BYTES},
     {"name", TK_LIMIT_NAME}, {"step_name", TK_LIMIT_STEP_NAME}, {"text", TK_LIMIT_TEXT}, {"tasks_page", TK_LIMIT_TASKS_PAGE},
-    {"threads", TK_THREADS_MAX}, {"concurrency", TK_CONCURRENCY_MAX}};
+    {"threads", TK_THREADS_MAX}, {"concurrency", TK_CONCURRENCY_MAX},
+    {"approvers", TK_LIMIT_APPROVERS}, {"schedule_name", TK_LIMIT_SCHEDULE_NAME},
+    {"step_limits", TK_LIMIT_STEP_LIMITS}, {"limit_key", TK_LIMIT_LIMIT_KEY},
+  };
   size_t count = sizeof bounds / sizeof *bounds;
   lua_createtable(L, 0, (int)count);
   for (size_t i = 0; i < count; i++) {

@@ -15,8 +15,7 @@ local approval = {}
 local json = core.json
 local CANONICAL = { canonical = true }
 
--- As in core/limits.h.
-local MOST_APPROVERS = 1000
+local MOST_APPROVERS = core.bounds.approvers
 
 local FIELDS = {
   approvers = "string|table|function", required = "number|string", form = "table|boolean", escalate = "table",

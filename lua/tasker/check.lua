@@ -140,6 +140,20 @@ end
 
 check.not_priority = check.not_integer(-check.LARGEST_PRIORITY - 1, check.LARGEST_PRIORITY)
 
+--- A function that checks for one of some words.
+function check.one_of(...)
+  local words = { ... }
+  local wanted = "one of \"" .. table.concat(words, "\", \"") .. "\""
+  return function(value)
+    for _, word in ipairs(words) do
+      if value == word then
+        return nil
+      end
+    end
+    return wanted
+  end
+end
+
 --- Seconds, 0 or more.
 function check.not_seconds(value)
   if not (value >= 0 and value <= errors.LONGEST_SECONDS) then

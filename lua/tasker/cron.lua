@@ -18,19 +18,6 @@ local function not_count(value)
   return nil
 end
 
-local function one_of(...)
-  local words = { ... }
-  local wanted = "\"" .. table.concat(words, "\" or \"") .. "\""
-  return function(value)
-    for _, word in ipairs(words) do
-      if value == word then
-        return nil
-      end
-    end
-    return wanted
-  end
-end
-
 local OPTIONS = {
   timezone = { "string" },
   after = { "string|number", time.not_time },
@@ -39,7 +26,7 @@ local OPTIONS = {
 }
 local RULE_OPTIONS = { timezone = OPTIONS.timezone, after = OPTIONS.after, count = OPTIONS.count, dst = OPTIONS.dst,
   starts = { "string|number", time.not_time } }
-local DST = { gap = { "string", one_of("skip", "shift") }, overlap = { "string", one_of("first", "last", "both") } }
+local DST = { gap = { "string", check.one_of("skip", "shift") }, overlap = { "string", check.one_of("first", "last", "both") } }
 
 -- What both functions ask of their arguments; true, or nil and an err.
 local function check_arguments(text, options, declared, what)

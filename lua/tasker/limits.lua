@@ -10,9 +10,7 @@ local limits = {}
 
 local json = core.json
 
--- As in core/limits.h.
-local MOST_OF_STEP = 16
-local LONGEST_KEY = 256
+local MOST_OF_STEP, LONGEST_KEY = core.bounds.step_limits, core.bounds.limit_key
 local MOST_UNITS = 1000000000
 
 local declared = {}

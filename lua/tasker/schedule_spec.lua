@@ -8,9 +8,7 @@ local time = require "tasker.time"
 
 local schedule_spec = {}
 
--- As in core/limits.h.
-local LONGEST_NAME = 129
-local MOST_TAGS = 64
+local LONGEST_NAME, MOST_TAGS = core.bounds.schedule_name, core.bounds.tags
 
 local DEFAULT_CATCH_UP_SECONDS = 86400
 local SHORTEST_SECONDS = 0.001
@@ -23,19 +21,6 @@ function schedule_spec.not_name(value)
     return ("1 to %d characters of A-Z a-z 0-9 _ . - /"):format(LONGEST_NAME)
   end
   return nil
-end
-
-local function one_of(...)
-  local words = { ... }
-  local wanted = "\"" .. table.concat(words, "\", \"") .. "\""
-  return function(value)
-    for _, word in ipairs(words) do
-      if value == word then
-        return nil
-      end
-    end
-    return "one of " .. wanted
-  end
 end
 
 local function not_interval(value)
@@ -53,7 +38,7 @@ local FIELDS = {
   at = { "number|string", time.not_time },
   rrule = { "string" },
   timezone = { "string", check.not_key },
-  overlap = { "string", one_of("skip", "buffer_one", "buffer_all", "cancel_other", "allow") },
+  overlap = { "string", check.one_of("skip", "buffer_one", "buffer_all", "cancel_other", "allow") },
   catch_up = { "number", check.not_seconds },
   jitter = { "number", check.not_seconds },
   starts = { "number|string", time.not_time },
@@ -67,7 +52,7 @@ local FIELDS = {
   source_system = { "string", check.not_text },
   reason = { "string", check.not_text },
 }
-local DST = { gap = { "string", one_of("skip", "shift") }, overlap = { "string", one_of("first", "last", "both") } }
+local DST = { gap = { "string", check.one_of("skip", "shift") }, overlap = { "string", check.one_of("first", "last", "both") } }
 
 --- The fields of a handler's `schedule`; those of `app:schedule` are more.
 schedule_spec.FIELDS = FIELDS

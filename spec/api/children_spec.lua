@@ -311,7 +311,7 @@ for _, kind in ipairs(harness.kinds) do
         local after = select(2, app:events())
         -- The one who stops the tree works in the same worker, in the middle of it.
         local stopper = harness.one_step(function()
-          tasker.sleep(0.005)
+          harness.eventually(function() return #assert(app:tree(id)).children > 0 end)
           assert(app[verb](app, id, { reason = "enough", by = "ann" }))
           acknowledged = select(2, app:events { after = after })
         end)
