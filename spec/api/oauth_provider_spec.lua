@@ -83,6 +83,21 @@ describe("tasker.oauth with oidc-provider", function()
     assert.equal(401, tasker.http.get(base .. "/api", { auth = tasker.auth.bearer(third) }).status)
   end)
 
+  it("signs assertions that another library finds good, and not when a byte of them is changed", function()
+    local jwt = require "tasker.oauth.jwt"
+    local path = harness.temp_dir() .. "/key.pem"
+    for alg, arguments in pairs { RS256 = "-algorithm rsa -pkeyopt rsa_keygen_bits:2048",
+      ES256 = "-algorithm ec -pkeyopt ec_paramgen_curve:prime256v1", EdDSA = "-algorithm ed25519" } do
+      assert(os.execute(("openssl genpkey %s -out %s 2>/dev/null"):format(arguments, path)))
+      local token = assert(jwt.assertion(harness.process.read_file(path), { issuer = "me", subject = "ann", audience = "them" }))
+      local verified = harness.process.run { "node", "spec/peers/jwt.mjs", alg, path, token }
+      assert.equal(0, verified.status, verified.stderr)
+      assert.equal("ann", tasker.json.decode(verified.stdout).sub)
+      local changed = token:gsub("^([^.]+%.)(.)", function(head, byte) return head .. (byte == "e" and "f" or "e") end, 1)
+      assert.are_not.equal(0, harness.process.run({ "node", "spec/peers/jwt.mjs", alg, path, changed }).status)
+    end
+  end)
+
   it("is parked when its refresh token was revoked, and asks no more", function()
     local auth = new { grant = "refresh_token", client_id = "web", client_secret = "web-secret", refresh_token = "none-such" }
     local before = requests()

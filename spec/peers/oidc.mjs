@@ -70,12 +70,15 @@ server.listen(0, "127.0.0.1", async () => {
     throw new Error("the browser goes round");
   }
 
-  async function api(request, response) {
+  const orders = [{ id: 1, cents: 500 }, { id: 2, cents: 250 }];
+
+  async function api(request, response, body) {
     const value = (request.headers.authorization ?? "").replace(/^Bearer /, "");
     const token = await provider.AccessToken.find(value) ?? await provider.ClientCredentials.find(value);
     const live = token && !token.isExpired;
     response.writeHead(live ? 200 : 401, { "content-type": "application/json" });
-    response.end(JSON.stringify(live ? { client: token.clientId, account: token.accountId ?? null, scope: token.scope ?? null } : {}));
+    body ??= { client: token?.clientId, account: token?.accountId ?? null, scope: token?.scope ?? null };
+    response.end(JSON.stringify(live ? body : {}));
   }
 
   server.on("request", async (request, response) => {
@@ -83,6 +86,7 @@ server.listen(0, "127.0.0.1", async () => {
     try {
       if (url.pathname.startsWith("/interaction/")) return await interact(request, response);
       if (url.pathname === "/api") return await api(request, response);
+      if (url.pathname === "/orders") return await api(request, response, orders);
       if (url.pathname === "/seen") return response.end(JSON.stringify(seen));
       if (url.pathname === "/browse") return response.end(JSON.stringify({ url: await browse(url.searchParams.get("url")) }));
       if (url.pathname === "/token") seen.token++;
