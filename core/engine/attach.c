@@ -115,7 +115,8 @@ void tk_engine_forget_worker(tk_engine *e, tk_worker_handle *w) {
   size_t cursor = 0;
   uint64_t key;
   for (void *value; tk_map_next(&e->running, &cursor, &key, &value);)
-    if (((tk_running *)value)->worker == w) ((tk_running *)value)->worker = NULL;
+    for (tk_running *r = value; r; r = r->older)
+      if (r->worker == w) r->worker = NULL;
   for (tk_worker_handle **at = &e->workers; *at; at = &(*at)->next)
     if (*at == w) {
       *at = w->next;

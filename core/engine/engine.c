@@ -109,9 +109,11 @@ void tk_engine_free(tk_engine *e) {
   tk_map_free(&e->graphs);
   cursor = 0;
   for (void *value; tk_map_next(&e->running, &cursor, &key, &value);) {
-    tk_running *r = value;
-    if (--r->batch->outstanding == 0) tk_free(r->batch);
-    tk_free(r);
+    for (tk_running *r = value, *older; r; r = older) {
+      older = r->older;
+      if (--r->batch->outstanding == 0) tk_free(r->batch);
+      tk_free(r);
+    }
   }
   tk_map_free(&e->running);
   for (size_t i = 0; i < e->finished_count; i++) tk_free(e->finished[i]);

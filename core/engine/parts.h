@@ -20,6 +20,7 @@ typedef struct tk_batch { uint64_t turn; uint32_t outstanding; } tk_batch;   /* 
 
 /* One claim that this process holds. */
 typedef struct tk_running {
+  struct tk_running *older;      /* of the same step: its attempt was fenced, and has not answered yet */
   tk_worker_handle *worker;      /* NULL: its thread was abandoned, nobody will answer */
   tk_batch *batch;
   uint64_t key;                  /* tk_running_key */

@@ -99,6 +99,30 @@ static void send(tk_worker_handle *w, tk_message *message) {
   w->out_tail = message;
 }
 
+/* Claims by step: the newest first, behind it those whose worker has still to find out that they are fenced. */
+static void add_running(tk_engine *e, tk_running *r) {
+  r->older = tk_map_get(&e->running, r->key);
+  tk_map_put(&e->running, r->key, r);
+}
+
+static tk_running *find_running(tk_engine *e, uint64_t key, uint32_t attempt) {
+  tk_running *r = tk_map_get(&e->running, key);
+  while (r && r->attempt != attempt) r = r->older;
+  return r;
+}
+
+static void remove_running(tk_engine *e, tk_running *r) {
+  tk_running *at = tk_map_get(&e->running, r->key);
+  if (at != r) {
+    while (at->older != r) at = at->older;
+    at->older = r->older;
+  } else if (r->older) {
+    tk_map_put(&e->running, r->key, r->older);
+  } else {
+    tk_map_remove(&e->running, r->key);
+  }
+}
+
 static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t index, bool ask, tk_batch *batch) {
   const tk_step *step = tk_task_step(task, index);
   const tk_graph_step *g = tk_task_template(task, index);
@@ -142,7 +166,7 @@ static void start(tk_engine *e, tk_worker_handle *w, tk_task *task, uint32_t ind
   batch->outstanding++;
   w->running++;
   w->idle_sent = false;
-  tk_map_put(&e->running, r->key, r);
+  add_running(e, r);
 }
 
 /* Takes the best of what became ready in this turn and of what waits in the index until the slots are full. */
@@ -194,10 +218,9 @@ static void finish_batch(tk_engine *e, tk_batch *batch) {
 }
 
 void tk_workers_ended(tk_engine *e, const tk_event *event) {
-  uint64_t key = tk_running_key(event->task_no, event->step);
-  tk_running *r = tk_map_get(&e->running, key);
-  if (!r || r->attempt != event->attempt) return;
-  tk_map_remove(&e->running, key);
+  tk_running *r = find_running(e, tk_running_key(event->task_no, event->step), event->attempt);
+  if (!r) return;
+  remove_running(e, r);
   if (r->worker) r->worker->running--;
   finish_batch(e, r->batch);
   if (e->ended_count == e->ended_capacity) {
@@ -208,8 +231,8 @@ void tk_workers_ended(tk_engine *e, const tk_event *event) {
 }
 
 void tk_workers_interrupt(tk_engine *e, const tk_notice *notice) {
-  tk_running *r = tk_map_get(&e->running, tk_running_key(notice->task_no, notice->step));
-  if (!r || !r->worker || r->attempt != notice->attempt) return;
+  tk_running *r = find_running(e, tk_running_key(notice->task_no, notice->step), notice->attempt);
+  if (!r || !r->worker) return;
   tk_interrupt_message *m = tk_calloc(1, sizeof *m);
   m->message.type = TK_MSG_INTERRUPT;
   m->task_no = notice->task_no;
@@ -231,7 +254,8 @@ void tk_workers_perform(tk_engine *e) {
 }
 
 static void take_back(tk_engine *e, const tk_run_message *run) {
-  tk_running *r = tk_map_remove(&e->running, tk_running_key(run->task_no, run->step));
+  tk_running *r = find_running(e, tk_running_key(run->task_no, run->step), run->attempt);
+  remove_running(e, r);
   run->worker->running--;
   if (--r->batch->outstanding == 0) tk_free(r->batch);
   tk_free(r);
@@ -252,7 +276,7 @@ void tk_workers_discard(tk_engine *e) {
     tk_running *r = e->ended[i];
     if (r->worker) r->worker->running++;
     r->batch->outstanding++;
-    tk_map_put(&e->running, r->key, r);
+    add_running(e, r);
   }
   e->ended_count = 0;
   size_t kept = 0;

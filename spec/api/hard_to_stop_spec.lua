@@ -59,6 +59,32 @@ describe("a step in a C call that does not return in time #slow", function()
   end)
 end)
 
+describe("a step that is cancelled and tried again before its first attempt answers", function()
+  after_each(harness.clean)
+
+  it("gives its slot back", function()
+    local app = harness.open "lmdb"
+    local file = process.write_file(harness.temp_dir() .. "/slow.lua", [[
+      local tasker = require "tasker"
+      tasker.handler { name = "slow", steps = { { name = "a", run = function(_, step)
+        if step.attempt == 1 then os.execute "sleep 0.3" end
+        return step.attempt
+      end } } }
+      tasker.handler { name = "patient", steps = { { name = "a", run = function() tasker.sleep(60) end } } }
+    ]])
+    harness.start { process.program(), "worker", file, "--store", app:url(), "--threads", "1", "--concurrency", "2" }
+    local id = harness.eventually(function() return (app:submit "slow") end, 20)
+    harness.eventually(function() return app:task(id).steps.a.status == "in_progress" end, 10)
+    assert(app:cancel(id, "no", { step = "a" }))
+    assert(app:retry(id))
+    assert.equal(2, assert(app:wait(id, 10)).results.a)
+    local first, second = assert(app:submit "patient"), assert(app:submit "patient")
+    harness.eventually(function()
+      return app:task(first).steps.a.status == "in_progress" and app:task(second).steps.a.status == "in_progress"
+    end, 10, "both slots are free")
+  end)
+end)
+
 describe("a worker's memory cap", function()
   after_each(harness.clean)
 

@@ -157,6 +157,7 @@ static bool fold_event(void *context, const tk_log_event *e) {
   }
   if (e->kind == TK_LOG_TASK_CREATED && f->tasks[t]->schedule) fold_scheduled(f, t);
   if (e->kind == TK_LOG_TASK_RETRIED && f->tasks[t]->schedule == f->schedule_skips) f->reopened = true;
+  if (e->kind == TK_LOG_TASK_MIGRATED) return true;   /* also of a task in error, after its last event */
   f->ended[t] = e->kind == TK_LOG_TASK_COMPLETED || e->kind == TK_LOG_TASK_FAILED || e->kind == TK_LOG_TASK_CANCELLED ||
                 e->kind == TK_LOG_TASK_RESOLVED;
   f->task[t] = e->kind;

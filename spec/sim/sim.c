@@ -1,6 +1,6 @@
 /* Seeded simulation: the real engine, turn by turn, over the memory store with a virtual clock; several processes share it, work,
- * crash, come back as zombies and are fenced; people cancel, pause, resume, retry and resolve in between. After each history the
- * promises are checked: nothing lost, nothing stuck, no completed step started again, order kept, attempts within limits, the log
+ * crash, come back as zombies and are fenced; people cancel, pause, resume, retry, resolve and migrate in between. After each history
+ * the promises are checked: nothing lost, nothing stuck, no completed step started again, order kept, attempts within limits, the log
  * gapless and its fold equal to the states, the store's check clean.
  *
  *   sim FIRST COUNT        runs the seeds FIRST .. FIRST + COUNT - 1; prints the failing seeds and `N passed, N failed`
@@ -48,9 +48,7 @@ static void find_tasks(sim *s) {
     if (s->task_count == MAX_TASKS) fail(s, "too many tasks");
     if (*s->failure) break;
     s->tasks[s->task_count] = task->id;
-    for (uint32_t g = 0; g <= s->graph_count; g++)
-      if (s->definitions[g] == task->definition) s->task_graph[s->task_count] = g;
-    s->task_count++;
+    s->task_graph[s->task_count++] = graph_of(s, task->definition);
     s->next_no = no + 1;
   }
   tk_snap_close(snap);
@@ -100,9 +98,26 @@ static void vote(sim *s) {
   say(s, "vote on task %u step %u: %d", at, step, code);
 }
 
+/* To the other version of its handler: what it is then is counted anew from its steps, and must be what it was. */
+static void migrate(sim *s) {
+  uint32_t at = pick(s, (uint32_t)s->task_count), graph = s->task_graph[at];
+  if (graph == s->graph_count) return;
+  bool moved = s->moved[at];
+  tk_migration m = {.definition = moved ? s->definitions[graph] : s->others[graph], .from = tk_slice_str(moved ? "2.0.0" : "1.0.0"),
+                    .context = chance(s, 30) ? tk_slice_str("{\"moved\":true}") : tk_slice_of(NULL, 0), .dry = chance(s, 10)};
+  tk_event event = {.type = TK_EV_MIGRATE, .task_id = s->tasks[at], .step = TK_NO_STEP, .migration = &m};
+  int code = ask(s, s->client, event, NULL);
+  if (!code && !m.dry) s->moved[at] = !moved;
+  say(s, "migrate task %u: %d", at, code);
+}
+
 static void operate(sim *s) {
   find_tasks(s);
   if (!s->task_count) return;
+  if (migrates(s) && chance(s, 20)) {
+    migrate(s);
+    return;
+  }
   if (chance(s, 40)) {
     vote(s);
     return;
@@ -122,6 +137,11 @@ static void operate(sim *s) {
   }
   int code = ask(s, s->client, event, NULL);
   say(s, "operation %u on task %u step %d: %d", type, at, (int)event.step, code);
+  if (code || event.type != TK_EV_CANCEL || event.step == TK_NO_STEP || !migrates(s) || chance(s, 30)) return;
+  event.type = TK_EV_RETRY;      /* at once: its attempt may still be there */
+  if (chance(s, 50)) event.step = TK_NO_STEP;
+  code = ask(s, s->client, event, NULL);
+  say(s, "retried at once: %d", code);
 }
 
 /* ---- Processes ---- */
@@ -137,12 +157,17 @@ static void start_process(sim *s, process *p) {
   p->port = tk_port_new(NULL, NULL);
   p->running_count = 0;
   static const char *const queues[] = {"default", "side"};
+  uint32_t definitions[2 * MAX_GRAPHS + 1], count = 0;
+  for (uint32_t i = 0; i <= s->graph_count; i++) {
+    definitions[count++] = s->definitions[i];
+    if (i < s->graph_count && migrates(s)) definitions[count++] = s->others[i];
+  }
   tk_worker_options worker = {.port = p->port,
                               .concurrency = 1 + pick(s, 40),
                               .queues = queues,
                               .queue_count = 2,
-                              .definitions = s->definitions,
-                              .definition_count = s->graph_count + 1};
+                              .definitions = definitions,
+                              .definition_count = count};
   if (tk_engine_attach(p->engine, &worker, &p->worker, &err)) fail(s, "attach: %s", err.message);
 }
 
@@ -157,10 +182,12 @@ static void take_messages(sim *s, process *p) {
       for (size_t i = 0; i < p->running_count; i++) {
         tk_run_message *run = p->running[i];
         if (run->task_no != stop->task_no || run->step != stop->step || run->attempt != stop->attempt) continue;
+        if (migrates(s) && chance(s, 50)) break;   /* it sits where nothing reaches it, and answers later */
         p->running[i] = p->running[--p->running_count];
         struct tk_answer answer = {0};
         ask(s, p->engine,
-            (tk_event){.type = TK_EV_STEP_RELEASED, .task_no = run->task_no, .step = run->step, .attempt = run->attempt},
+            (tk_event){.type = TK_EV_STEP_RELEASED, .task_no = run->task_no, .step = run->step, .attempt = run->attempt,
+                       .definition = run->definition},
             &answer);
         if (run->attempt && !answer.fenced) fail(s, "an interrupted attempt was not fenced");   /* asks: see is_current */
         tk_free(run);
@@ -215,9 +242,7 @@ static tk_slice random_plan(sim *s, tk_buf *plan) {
 }
 
 static bool asks_people(const sim *s, const tk_run_message *run) {
-  for (uint32_t i = 0; i < s->graph_count; i++)
-    if (s->definitions[i] == run->definition) return s->graphs[i]->steps[run->template_].kind == TK_KIND_APPROVAL;
-  return false;
+  return s->graphs[graph_of(s, run->definition)]->steps[run->template_].kind == TK_KIND_APPROVAL;
 }
 
 /* The list of a map, or what other asks answer. */
@@ -230,8 +255,7 @@ static void random_answer(sim *s, const tk_run_message *run, tk_event *event) {
   event->keys = limit_keys(&graph->steps[run->template_], run->task_no, s->keys);
   if (asks_people(s, run)) event->name = random_plan(s, &s->plan);
   const tk_graph_step *g = &graph->steps[run->template_];
-  for (uint32_t i = 1; i < s->graph_count && g->kind == TK_KIND_CHILD; i++)   /* the child's definition */
-    if (s->definitions[i] == run->definition) event->cursor = s->definitions[pick(s, i)];
+  if (g->kind == TK_KIND_CHILD) event->cursor = s->definitions[pick(s, graph_of(s, run->definition))];
   if (!(g->flags & TK_GRAPH_MAP) || run->ordinal) return;
   uint32_t pages = graph->step_count < 20 && g->kind != TK_KIND_CHILD && chance(s, 10) ? 9 : 1;
   event->cursor = pages == 9 ? 8 * TK_MAP_PAGE + 1 + pick(s, TK_MAP_PAGE) : pick(s, 12);
@@ -243,6 +267,7 @@ static tk_event random_outcome(sim *s, const tk_run_message *run) {
   tk_event event = {.task_no = run->task_no,
                     .step = run->step,
                     .attempt = run->attempt,
+                    .definition = run->definition,
                     .retryable = chance(s, 85),
                     .delay_us = -1,
                     .data = tk_slice_str("{\"x\":1}")};
@@ -303,6 +328,7 @@ static void crash(sim *s, process *p, process *heir) {
                      .task_no = run->task_no,
                      .step = run->step,
                      .attempt = run->attempt,
+                     .definition = run->definition,
                      .data = tk_slice_str("\"late\"")};
     if (run->attempt && s->zombie_count < MAX_ZOMBIES) s->zombies[s->zombie_count++] = late;
     tk_free(run);
@@ -406,6 +432,15 @@ static void drain(sim *s) {
   }
 }
 
+/* Who runs nothing holds no slot. */
+static void check_slots(sim *s) {
+  for (int i = 0; i < MAX_PROCESSES && !*s->failure; i++) {
+    process *p = &s->processes[i];
+    uint32_t held = p->worker->running;
+    if (held != p->running_count) fail(s, "process %d runs %zu attempts in %u slots", i, p->running_count, held);
+  }
+}
+
 static void close_all(sim *s) {
   for (int i = 0; i < MAX_PROCESSES; i++) {
     process *p = &s->processes[i];
@@ -437,6 +472,7 @@ static bool run_seed(uint64_t seed, bool verbose) {
   for (int i = 0; i < MAX_PROCESSES && !*s->failure; i++) start_process(s, &s->processes[i]);
   for (uint32_t n = 50 + pick(s, 250); n && !*s->failure; n--) do_something(s);
   if (!*s->failure) drain(s);
+  check_slots(s);
   if (!*s->failure) check_promises(s);
   bool ok = !*s->failure;
   if (!ok) printf("seed %llu: %s\n", (unsigned long long)seed, s->failure);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
+#include "engine/parts.h"   /* for its slots */
 #include "model/approval.h"
 #include "model/compensation.h"
 #include "model/decide.h"
@@ -31,9 +32,11 @@ typedef struct sim {
   process processes[MAX_PROCESSES];
   uint32_t definitions[MAX_GRAPHS + 1];   /* the last one answers for schedules */
   const tk_graph *graphs[MAX_GRAPHS + 1];
+  uint32_t others[MAX_GRAPHS];   /* another version of each graph, with the same steps; 0: nobody migrates */
   uint32_t graph_count;
   tk_id tasks[MAX_TASKS];
   uint32_t task_graph[MAX_TASKS];
+  bool moved[MAX_TASKS];         /* it is of the other version */
   size_t task_count, submitted;
   uint64_t next_no;              /* of the first task that is not in `tasks` yet */
   char keys[128];                /* of limits, and a map's list, in the answer on its way */
@@ -151,7 +154,17 @@ static void random_step(sim *s, tk_arena *arena, tk_graph_step *step, uint32_t i
   if (chance(s, 5)) step->queue = tk_slice_str("side");
 }
 
-static void define_graph(sim *s, uint32_t at, const tk_graph *g) {
+/* A quarter of the histories. */
+static bool migrates(const sim *s) { return (s->seed & 6) == 2; }
+
+/* The graph that a definition is of. */
+static uint32_t graph_of(const sim *s, uint32_t definition) {
+  uint32_t g = 0;
+  while (g < s->graph_count && s->definitions[g] != definition && s->others[g] != definition) g++;
+  return g;
+}
+
+static void define_graph(sim *s, uint32_t at, const tk_graph *g, uint32_t *number) {
   tk_graph *built;
   tk_err err;
   if (tk_graph_build(g, &built, &err)) fail(s, "graph: %s", err.message);
@@ -161,18 +174,18 @@ static void define_graph(sim *s, uint32_t at, const tk_graph *g) {
   r->definition = (tk_definition){.ns = built->ns, .name = built->name, .version = built->version, .graph = tk_buf_slice(&bytes),
                                   .json = tk_slice_str("{}"), .created_at_us = s->now_us};
   r->definition.hash[0] = (uint8_t)(at + 1);
+  r->definition.hash[1] = number != &s->definitions[at];
   tk_port *port = tk_port_new(NULL, NULL);
   r->reply_to = port;
   tk_engine_post(s->client, r, false);
   tk_engine_step(s->client);
   r = (tk_request *)tk_port_drain(port);
   if (!r || r->code) fail(s, "define: %s", r ? r->err.message : "no answer");
-  else s->definitions[at] = r->number;
+  else *number = r->number;
   tk_request_free(r);
   tk_port_free(port);
   tk_buf_free(&bytes);
   tk_graph_free(built);
-  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
 }
 
 static tk_graph_case *add_case(tk_arena *arena, tk_graph_step *step, const char *name, uint32_t to) {
@@ -264,7 +277,10 @@ static void define(sim *s, uint32_t at) {
   if (machine) random_machine(s, &arena, &g);
   else random_switches(s, &arena, &g);
   if (!machine) random_limits(s, &arena, &g);
-  define_graph(s, at, &g);
+  define_graph(s, at, &g, &s->definitions[at]);
+  g.version = tk_slice_str("2.0.0");
+  if (migrates(s)) define_graph(s, at, &g, &s->others[at]);
+  s->graphs[at] = tk_engine_graph(s->client, s->definitions[at]);
   tk_arena_free(&arena);
 }
 
@@ -274,7 +290,8 @@ static void define_asker(sim *s) {
                         .retry = {.limit = 3, .lost_limit = 10, .base = 1, .factor = 2, .cap = 60}};
   tk_graph g = {.ns = tk_slice_str("tasker"), .name = tk_slice_str("asker"), .version = tk_slice_str("1.0.0"),
                 .queue = tk_slice_str("default"), .step_count = 1, .steps = &step};
-  define_graph(s, s->graph_count, &g);
+  define_graph(s, s->graph_count, &g, &s->definitions[s->graph_count]);
+  s->graphs[s->graph_count] = tk_engine_graph(s->client, s->definitions[s->graph_count]);
 }
 
 #endif
