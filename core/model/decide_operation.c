@@ -325,6 +325,7 @@ void tk_decide_sweep(tk_decide *d, tk_task *task, const tk_event *event) {
       break;
     case TK_SWEEP_RELEASE: tk_part_release(d, task, event->step, event->cursor, event->end, event->branch); break;
     case TK_SWEEP_CANCEL:
+      if (task->status != event->branch) break;   /* it was cancelled while its timeout still ended its steps */
       if (task->status == TK_TASK_CANCELLED || (task->status == TK_TASK_ERROR && same_attempt))
         tk_part_cancel_from(d, task, event->cursor, event->audit);
       break;

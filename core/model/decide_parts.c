@@ -328,7 +328,7 @@ void tk_part_cancel_from(tk_decide *d, tk_task *task, uint32_t from, tk_slice au
   }
   if (at < count) {
     if (task->graph->compensates && !task->compensating) task->compensating = TK_COMPENSATION_DUE;
-    tk_part_sweep(d, task, TK_SWEEP_CANCEL, TK_NO_STEP, at, audit);
+    tk_part_sweep(d, task, TK_SWEEP_CANCEL, TK_NO_STEP, at, audit)->branch = task->status;
     return;
   }
   if (task->status == TK_TASK_CANCELLED) {

@@ -106,7 +106,8 @@ typedef struct tk_event {
   uint32_t cursor;
   uint64_t child;                 /* CHILD_ENDED: its task number */
   uint8_t end;                    /* SWEEP_RELEASE: tk_dependency_end; CHILD_ENDED: 1 when its steps were compensated */
-  uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken; STEP_DONE of a state: index of the next */
+  uint32_t branch;                /* SWEEP_RELEASE of a switch: the case taken; STEP_DONE of a state: index of the next;
+                                     SWEEP_CANCEL: the status that the task got for it */
   int64_t delay_us;               /* STEP_FAILED: before the next attempt, -1: the built-in policy; SNOOZED: the pause */
   int64_t due_us;                 /* TIMER; ASK_DONE of a sleep */
   tk_slice name;                  /* ANNOTATE, SIGNAL; ASK_DONE of a switch or a map */

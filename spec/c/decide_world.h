@@ -40,8 +40,8 @@ typedef struct world {
   uint64_t next_payload;
   const tk_approval *approvals[64];   /* by step: the rows of the store */
   bool fenced, refused, not_claimed;
-  uint32_t started;
-  char log[4096], sent[256];
+  uint32_t started, ends;         /* `ends`: final events of the task in the whole script */
+  char log[16384], sent[256];
   uint64_t last_child;
 } world;
 
@@ -217,6 +217,7 @@ static void keep(world *w) {
   for (tk_log_entry *entry = w->task.log_head; entry; entry = entry->next) {
     if (*w->log) strcat(w->log, ",");
     strcat(w->log, tk_log_kind_name(entry->kind));
+    w->ends += entry->kind == TK_LOG_TASK_FAILED || entry->kind == TK_LOG_TASK_CANCELLED || entry->kind == TK_LOG_TASK_COMPLETED;
   }
 }
 
@@ -502,6 +503,7 @@ static bool holds(world *w, char *word) {
   *value++ = '\0';
   if (strcmp(word, "task") == 0) return strcmp(tk_task_status_name(w->task.status), value) == 0;
   if (strcmp(word, "log") == 0) return strcmp(w->log, value) == 0;
+  if (strcmp(word, "ends") == 0) return w->ends == (uint32_t)atoi(value);
   if (strcmp(word, "sent") == 0) return strcmp(w->sent, value) == 0;
   if (strcmp(word, "started") == 0) return w->started == step_of(w, value);
   char *field = strchr(word, '.');
@@ -569,7 +571,9 @@ static void run_case(const char *graph, const char *script) {
     snprintf(shown, sizeof shown, "[%s] %s", graph, line);
     if (arrow) *arrow = '\0', arrow += 2;
     w.log[0] = w.sent[0] = '\0';
-    run_event(&w, line);
+    bool together = *line == '+';   /* the next line comes before what this one leaves to later turns */
+    run_event(&w, line + together);
+    if (together) continue;
     sweep_all(&w);
     if (!counters_true(&w) || !rows_true(&w)) test_fail(__FILE__, __LINE__, shown);
     for (char *word = arrow ? strtok_r(arrow, " ", &inner) : NULL; word; word = strtok_r(NULL, " ", &inner))

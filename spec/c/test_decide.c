@@ -63,6 +63,18 @@ TEST(work_given_back_is_ready_again_without_a_failure) {
            "submit\nclaim a\nrelease a => a=ready log=step.released\nclaim a => a.attempts=2\ndone a => task=complete");
 }
 
+/* What it leaves to later turns is known to be of an end that was overtaken. */
+TEST(a_task_that_is_cancelled_while_its_timeout_still_ends_its_steps_ends_once) {
+  char script[8192] = "submit\nclaim m\nanswer m list=300";
+  for (int i = 0; i < 300; i++) strcat(script, "\nclaim m");
+  size_t begun = strlen(script);
+  strcpy(script + begun, "\ntick 60 => task=error");
+  run_case("m!map timeout=60", script);
+  char *log = script + begun + sprintf(script + begun, "\n+tick 60\n+cancel\nclaim m => task=cancelled ends=1");
+  TK_ASSERT(log < script + sizeof script);
+  run_case("m!map timeout=60", script);
+}
+
 TEST(a_lost_attempt_does_not_count_until_its_own_limit) {
   run_case("a!limit1!lost2", "submit\nclaim a\nlost a => a=ready log=step.failed\nclaim a\nlost a => a=error task=error");
 }
