@@ -77,7 +77,7 @@ int luaopen_tasker_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"in_fiber", core_in_fiber}, {"run", core_run}, {"encode", core_encode}, {"log", core_log},
     {"sleep", tk_bind_sleep}, {"serve", tk_bind_serve}, {"definition", tk_bind_definition}, {"regex", tk_bind_regex},
     {"schema_program", tk_bind_schema_program},
-    {"seal", tk_bind_seal}, {"unseal", tk_bind_unseal}, {"key_file", tk_bind_key_file},
+    {"seal", tk_bind_seal}, {"unseal", tk_bind_unseal}, {"key_file", tk_bind_key_file}, {"no_dumps", tk_bind_no_dumps},
     {"ed25519_public", tk_bind_ed25519_public}, {"ed25519_sign", tk_bind_ed25519_sign},
     {"ed25519_verify", tk_bind_ed25519_verify}, {"sign", tk_bind_sign}, {NULL, NULL}};
   luaL_checkversion(L);

@@ -5,7 +5,9 @@
 #include <lauxlib.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -147,4 +149,21 @@ int tk_bind_key_file(lua_State *L) {
   lua_pushlstring(L, text, size);
   explicit_bzero(text, sizeof text);
   return 1;
+}
+
+/* ---- Core dumps ---- */
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define IS_SANITIZED 1               /* its search for leaks attaches to the process */
+#else
+#define IS_SANITIZED 0
+#endif
+
+/* What has keys in its memory, as Lua strings that nobody can wipe, does as ssh-agent does. Programs that it starts are not
+ * concerned. $TASKER_CORE_DUMPS: for who has to look for a crash. */
+int tk_bind_no_dumps(lua_State *L) {
+  (void)L;
+  const char *wanted = getenv("TASKER_CORE_DUMPS");
+  if (!IS_SANITIZED && !(wanted && *wanted)) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  return 0;
 }

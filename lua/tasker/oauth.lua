@@ -2,6 +2,7 @@
 -- processes.
 -- @module tasker.oauth
 
+local core = require "tasker.core"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
 local login = require "tasker.oauth.login"
@@ -38,6 +39,7 @@ end
 -- @return the auth, for tasker.http, rest and graphql
 function oauth.new(given)
   local connection = options.read(given, 2)
+  core.no_dumps()
   connection.remembered, connection.device_ends = {}, setmetatable({}, { __mode = "k" })
   local self = setmetatable({ kind = "oauth", name = connection.name, grant = connection.grant }, Auth)
   connections[self] = connection

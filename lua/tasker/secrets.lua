@@ -67,6 +67,7 @@ local function read_ring()
   if not text then
     return nil, where
   end
+  core.no_dumps()
   local made = { by_id = {} }
   for word in text:gmatch("[^%s,]+") do
     local key = decode_key(word)

@@ -197,6 +197,31 @@ describe("a secret", function()
   end)
 end)
 
+describe("a core dump", function()
+  it("is not written by who has read a key or uses OAuth, unless it is asked for", function()
+    local folder = process.temp_dir()
+    finally(function() process.remove_dir(folder) end)
+    -- Whether a program that dies so leaves a core in its folder.
+    local function dumps(code, env)
+      os.execute("rm -f " .. folder .. "/core*")
+      process.write_file(folder .. "/dies.lua", code .. "\nrequire 'tasker.core' os.execute 'kill -ABRT $PPID'")
+      local result = process.run { "sh", "-c", ("ulimit -c unlimited; exec %s dies.lua"):format(process.quote(process.program())),
+        cwd = folder, env = env }
+      assert.equal(134, result.status, result.stderr)
+      return os.execute(("ls %s/core* >/dev/null 2>&1"):format(folder)) == true
+    end
+    if not dumps("", {}) then
+      pending("skipped: this system writes core dumps elsewhere")
+      return
+    end
+    local reads = ("assert(assert(require('tasker').open(%q)):set_secret('token', 'canary-value'))"):format(folder .. "/store")
+    assert.is_false(dumps(reads, { TASKER_KEY = KEY }))
+    assert.is_false(dumps("auth = require('tasker').oauth { grant = 'client_credentials', token_url = 'https://x/', client_id = 'me', " ..
+      "client_secret = 'canary-value' }", {}))
+    assert.is_true(dumps(reads, { TASKER_KEY = KEY, TASKER_CORE_DUMPS = "1" }))
+  end)
+end)
+
 describe("a placeholder", function()
   it("names its secret and survives being kept as JSON", function()
     local placeholder = tasker.secret "token"
