@@ -4,7 +4,8 @@
 --
 -- `--quick` is for seeing that they work: its figures mean nothing. `--json` prints one result a line, as `support.report` describes them,
 -- `--markdown` the table that the README shows. Stores are made under $TMPDIR (/tmp): a memory file system there makes every figure a lie.
-local names = { "startup", "json", "schema", "idle", "latency", "single", "chain", "diamond", "wide", "map", "limits", "timers", "million" }
+local names = { "startup", "json", "schema", "idle", "latency", "single", "chain", "diamond", "wide", "map", "limits", "timers", "http",
+  "million" }
 local quick, json, markdown, wanted = false, false, false, {}
 for _, word in ipairs(arg) do
   if word == "--quick" then

@@ -3,18 +3,21 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "net/curl.h"
 #include "net/guard.h"
 
 #define STREAM_ROOM (256 * 1024)    /* bytes that wait for who takes them, before the peer has to */
 #define MAX_CONNECTIONS 1024        /* kept by one thread */
 #define MAX_PER_HOST 256
+#define SPARE_HANDLES 256           /* kept by one thread, with what all requests have in common set */
 
 struct tk_http {
   const tk_curl *curl;
@@ -22,8 +25,12 @@ struct tk_http {
   tk_loop *loop;
   tk_loop_timer timer;
   bool guarded;
-  bool unblocks_pipe;               /* SIGPIPE is given back to the thread after each call into curl */
+  bool borrows_thread;              /* the process's first thread: SIGPIPE is its own affair outside of curl */
+  bool encrypts;                    /* some connection may be encrypted: OpenSSL writes to it, with signals; curl itself never does */
   struct transfer *transfers;
+  tk_map sockets;                   /* descriptor -> polled, of those that open_socket made */
+  CURL *spare[SPARE_HANDLES];
+  size_t spare_count;
 };
 
 typedef struct transfer {
@@ -34,11 +41,20 @@ typedef struct transfer {
   struct curl_slist *headers;
   uint64_t max_body, received;
   bool streamed, paused, too_large, blocked;
+  bool plain;                       /* its handle has nothing that another request would not have */
   int file, file_error;
   int64_t started_us;
 } transfer;
 
-typedef struct polled { uv_poll_t uv; tk_http *http; curl_socket_t socket; } polled;
+/* A socket that curl waits for. What open_socket made stays watched between requests, as its connection stays open; when something comes
+ * that nobody waits for, the watching ends until somebody does. */
+typedef struct polled {
+  uv_poll_t uv;
+  tk_http *http;
+  curl_socket_t socket;
+  int events;                       /* watched; 0: not */
+  bool kept, wanted;                /* made by open_socket; curl waits for it */
+} polled;
 
 const char *tk_http_code_name(tk_http_code code) {
   static const char *const names[] = {NULL, "timeout", "dns", "connect", "tls", "blocked", "too_large", "protocol", "invalid"};
@@ -70,9 +86,10 @@ static void restore_pipe(const sigset_t *old) {
 static void drive(tk_http *http, curl_socket_t socket, int events) {
   int running, left;
   sigset_t old;
-  if (http->unblocks_pipe) block_pipe(&old);
+  bool unblocks = http->borrows_thread && http->encrypts;
+  if (unblocks) block_pipe(&old);
   http->curl->multi_socket_action(http->multi, socket, events, &running);
-  if (http->unblocks_pipe) restore_pipe(&old);
+  if (unblocks) restore_pipe(&old);
   for (CURLMsg *message; (message = http->curl->multi_info_read(http->multi, &left));) {
     transfer *t;
     if (message->msg != CURLMSG_DONE) continue;
@@ -96,6 +113,11 @@ static int set_timer(CURLM *multi, long ms, void *context) {
 
 static void on_socket(uv_poll_t *poll, int status, int events) {
   polled *p = (polled *)poll;
+  if (!p->wanted) {
+    uv_poll_stop(&p->uv);
+    p->events = 0;
+    return;
+  }
   int what = status < 0 ? CURL_CSELECT_ERR : 0;
   if (events & UV_READABLE) what |= CURL_CSELECT_IN;
   if (events & UV_WRITABLE) what |= CURL_CSELECT_OUT;
@@ -104,28 +126,60 @@ static void on_socket(uv_poll_t *poll, int status, int events) {
 
 static void free_polled(uv_handle_t *handle) { tk_free(handle); }
 
+static polled *new_polled(tk_http *http, curl_socket_t socket, bool kept) {
+  polled *p = tk_calloc(1, sizeof *p);
+  p->http = http;
+  p->socket = socket;
+  p->kept = kept;
+  if (!uv_poll_init_socket(tk_loop_uv(http->loop), &p->uv, socket)) return p;
+  tk_free(p);
+  return NULL;
+}
+
+/* A loop does not go on for what nobody waits for. */
+static void set_wanted(polled *p, bool wanted) {
+  p->wanted = wanted;
+  if (wanted) uv_ref((uv_handle_t *)&p->uv);
+  else uv_unref((uv_handle_t *)&p->uv);
+}
+
+static uint64_t socket_key(curl_socket_t socket) { return (uint64_t)socket + 1; }
+
 static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *watched) {
   tk_http *http = context;
   polled *p = watched;
   (void)easy;
   if (what == CURL_POLL_REMOVE) {
-    if (p) uv_close((uv_handle_t *)&p->uv, free_polled);
+    if (p && p->kept) set_wanted(p, false);
+    else if (p) uv_close((uv_handle_t *)&p->uv, free_polled);
     http->curl->multi_assign(http->multi, socket, NULL);
     return 0;
   }
   if (!p) {
-    p = tk_calloc(1, sizeof *p);
-    p->http = http;
-    p->socket = socket;
-    if (uv_poll_init_socket(tk_loop_uv(http->loop), &p->uv, socket)) {
-      tk_free(p);
-      return -1;
-    }
+    p = tk_map_get(&http->sockets, socket_key(socket));
+    if (!p) p = new_polled(http, socket, false);   /* of curl's own making: the resolver's */
+    if (!p) return -1;
     http->curl->multi_assign(http->multi, socket, p);
   }
   int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+  set_wanted(p, true);
+  if (p->events == events) return 0;
+  p->events = events;
   return uv_poll_start(&p->uv, events, on_socket) ? -1 : 0;
 }
+
+static void forget_socket(tk_http *http, curl_socket_t socket) {
+  polled *p = tk_map_remove(&http->sockets, socket_key(socket));
+  if (p) uv_close((uv_handle_t *)&p->uv, free_polled);
+}
+
+static int close_socket(void *context, curl_socket_t socket) {
+  forget_socket(context, socket);
+  return close(socket);
+}
+
+/* http:// through a proxy that is reached by https:// is encrypted too. */
+static bool has_proxy(void) { return getenv("http_proxy") || getenv("all_proxy") || getenv("ALL_PROXY"); }
 
 int tk_http_open(tk_loop *loop, bool guarded, tk_http **out, tk_err *err) {
   const tk_curl *curl = tk_curl_load(err);
@@ -135,7 +189,8 @@ int tk_http_open(tk_loop *loop, bool guarded, tk_http **out, tk_err *err) {
   http->loop = loop;
   http->guarded = guarded;
   http->timer.fire = on_timer;
-  http->unblocks_pipe = gettid() == getpid();
+  http->borrows_thread = gettid() == getpid();
+  http->encrypts = !guarded && has_proxy();
   http->multi = curl->multi_init();
   if (!http->multi) {
     tk_free(http);
@@ -148,7 +203,7 @@ int tk_http_open(tk_loop *loop, bool guarded, tk_http **out, tk_err *err) {
   curl->multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)MAX_CONNECTIONS);
   curl->multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX_PER_HOST);
   sigset_t old;
-  if (!http->unblocks_pipe) block_pipe(&old);
+  if (!http->borrows_thread) block_pipe(&old);
   *out = http;
   return 0;
 }
@@ -162,8 +217,10 @@ void tk_http_close(tk_http *http) {
     tk_http_free(transfer);
   }
   block_pipe(&old);
+  for (size_t i = 0; i < http->spare_count; i++) http->curl->easy_cleanup(http->spare[i]);
   http->curl->multi_cleanup(http->multi);   /* says goodbye on TLS connections */
   restore_pipe(&old);
+  tk_map_free(&http->sockets);
   tk_loop_unset(http->loop, &http->timer);
   tk_free(http);
 }
@@ -229,7 +286,12 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     t->blocked = true;
     return CURL_SOCKET_BAD;
   }
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0) return CURL_SOCKET_BAD;
+  forget_socket(t->http, fd);   /* of one that was closed by other means than close_socket */
+  polled *p = new_polled(t->http, fd, true);
+  if (p) tk_map_put(&t->http->sockets, socket_key(fd), p);
+  return fd;
 }
 
 /* ---- How it ended ---- */
@@ -304,8 +366,10 @@ static void set_tls(const tk_curl *curl, CURL *easy, const tk_http_request *r) {
 
 static long milliseconds(int64_t us) { return us > 0 ? (long)((us + 999) / 1000) : 0; }
 
+/* The handle is new, or was a GET. */
 static void set_method(const tk_curl *curl, CURL *easy, const tk_http_request *r) {
   bool head = strcmp(r->method, "HEAD") == 0;
+  if (!r->has_body && strcmp(r->method, "GET") == 0) return;
   if (r->has_body) {
     curl->easy_setopt(easy, CURLOPT_POSTFIELDS, r->body.size ? r->body.data : "");
     curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.size);
@@ -314,28 +378,57 @@ static void set_method(const tk_curl *curl, CURL *easy, const tk_http_request *r
   else curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
-static void set_options(transfer *t, const tk_http_request *r) {
-  const tk_curl *curl = t->http->curl;
-  CURL *easy = t->easy;
-  curl->easy_setopt(easy, CURLOPT_PRIVATE, t);
-  curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, t->public.message);
+/* A handle with what all requests have in common. */
+static CURL *take_handle(tk_http *http) {
+  const tk_curl *curl = http->curl;
+  if (http->spare_count) return http->spare[--http->spare_count];
+  CURL *easy = curl->easy_init();
+  if (!easy) return NULL;
   curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl->easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);   /* an end does not wait for the resolver */
   curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   curl->easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
   curl->easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  curl->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  curl->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
+  if (http->guarded) curl->easy_setopt(easy, CURLOPT_PROXY, "");
+  return easy;
+}
+
+static void give_handle(transfer *t) {
+  tk_http *http = t->http;
+  const tk_curl *curl = http->curl;
+  if (!t->plain || http->spare_count == SPARE_HANDLES) {
+    curl->easy_cleanup(t->easy);
+    return;
+  }
+  curl->easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
+  curl->easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
+  http->spare[http->spare_count++] = t->easy;
+}
+
+/* Bodies, methods, certificates and credentials in the address stay with the handle that had them. */
+static bool is_plain(const tk_http_request *r) {
+  return !r->has_body && strcmp(r->method, "GET") == 0 && !r->no_verify && !r->ca_file && !r->cert_file && !r->key_file && !r->ca.size &&
+         !r->cert.size && !r->key.size && !strchr(r->url, '@');
+}
+
+static void set_options(transfer *t, const tk_http_request *r) {
+  const tk_curl *curl = t->http->curl;
+  CURL *easy = t->easy;
+  curl->easy_setopt(easy, CURLOPT_PRIVATE, t);
+  curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, t->public.message);
   curl->easy_setopt(easy, CURLOPT_URL, r->url);
   curl->easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
-  curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl->easy_setopt(easy, CURLOPT_HEADERDATA, t);
-  curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl->easy_setopt(easy, CURLOPT_WRITEDATA, t);
-  curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
   curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, milliseconds(r->timeout_us));
   curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(r->connect_timeout_us));
-  if (t->http->guarded) curl->easy_setopt(easy, CURLOPT_PROXY, "");
   set_method(curl, easy, r);
   set_tls(curl, easy, r);
 }
@@ -355,13 +448,15 @@ static void add_header(transfer *t, const char *text) {
 int tk_http_start(tk_http *http, const tk_http_request *r, tk_http_transfer **out, tk_err *err) {
   transfer *t = tk_calloc(1, sizeof *t);
   t->http = http;
-  t->easy = http->curl->easy_init();
+  t->easy = take_handle(http);
   if (!t->easy) {
     tk_free(t);
     return tk_err_set(err, TK_E_IO, "HTTP: no memory for a request");
   }
   t->max_body = r->max_body ? r->max_body : UINT64_MAX;
   t->streamed = r->streamed;
+  t->plain = is_plain(r);
+  http->encrypts = http->encrypts || strncasecmp(r->url, "http:", 5) != 0;
   t->file = r->file;
   for (size_t i = 0; i < r->header_count; i++) add_header(t, r->headers[i]);
   add_header(t, "Expect:");   /* a round trip more, which many servers do not know */
@@ -390,10 +485,11 @@ void tk_http_free(tk_http_transfer *public) {
   transfer *t = (transfer *)public;
   if (!t) return;
   sigset_t old;
-  if (t->http->unblocks_pipe) block_pipe(&old);
+  bool unblocks = t->http->borrows_thread && t->http->encrypts;
+  if (unblocks) block_pipe(&old);
   t->http->curl->multi_remove_handle(t->http->multi, t->easy);
-  t->http->curl->easy_cleanup(t->easy);
-  if (t->http->unblocks_pipe) restore_pipe(&old);
+  give_handle(t);
+  if (unblocks) restore_pipe(&old);
   t->http->curl->slist_free_all(t->headers);
   *t->place = t->next;
   if (t->next) t->next->place = t->place;

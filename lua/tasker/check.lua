@@ -37,17 +37,22 @@ local function describe_types(types)
   return table.concat(names, " or ")
 end
 
+local type_sets = {}   -- "string|number" -> {string = true, number = true}
+
 local function has_type(value, types)
   local actual = type(value)
   if actual == types then
     return true
   end
-  for name in types:gmatch("[^|]+") do
-    if name == actual then
-      return true
+  local set = type_sets[types]
+  if not set then
+    set = {}
+    for name in types:gmatch("[^|]+") do
+      set[name] = true
     end
+    type_sets[types] = set
   end
-  return false
+  return set[actual] == true
 end
 
 --- What a value of another type should have been: "must be a string or a number, not 5"; nil when it has one of the types.

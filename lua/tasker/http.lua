@@ -219,8 +219,12 @@ end
 
 -- W3C Trace Context: the task is the trace, the attempt the parent.
 local function traceparent(run)
+  if run.traceparent then
+    return run.traceparent
+  end
   local parent = core.sha256(("%s:%d:%d"):format(run.task_id, run.step, run.attempt)):sub(1, 16)
-  return ("00-%s-%s-01"):format((run.task_id:gsub("-", "")), parent)
+  run.traceparent = ("00-%s-%s-01"):format((run.task_id:gsub("-", "")), parent)
+  return run.traceparent
 end
 
 -- ---- One exchange ----
@@ -229,7 +233,7 @@ local double
 
 --- Lets a function answer in place of the network; nil: the network again. For tests.
 -- @tparam ?function fn gets the request as sent (`method url headers body`); returns a response as `{status, headers, body | json}`, or
--- nil and an err
+-- nil and an err, or false: the network answers this one
 function http.set_double(fn)
   double = fn
 end
@@ -242,7 +246,7 @@ local function doubled(request)
   end
   local answer, err = double({ method = request.method, url = request.url, headers = setmetatable(headers, Headers), body = request.body })
   if not answer then
-    return nil, err
+    return answer, err
   end
   local flat = {}
   for name, value in pairs(answer.headers or {}) do
@@ -255,7 +259,10 @@ end
 -- Sends what is ready to be sent; returns a response, or nil and an err.
 local function exchange(request, sink)
   if double then
-    return doubled(request)
+    local response, err = doubled(request)
+    if response ~= false then
+      return response, err
+    end
   end
   local transfer <close>, err = core.http.start(request)
   if not transfer then
@@ -341,6 +348,15 @@ local function most_redirects(given)
   return given or 0
 end
 
+local function seconds(given, default)
+  if given == nil or given == true then
+    return default
+  end
+  return given or nil
+end
+
+local NOTHING = {}
+
 -- Options of one request as the core takes them, and its headers by name; or nil, err.
 local function prepare(options, run)
   local method = options.method or "GET"
@@ -368,7 +384,7 @@ local function prepare(options, run)
     return invalid("option 'follow' must be a number of redirects, not %s", options.follow)
   end
   local headers = {}
-  local ok, err = add_headers(headers, options.headers or {})
+  local ok, err = add_headers(headers, options.headers or NOTHING)
   if not ok then
     return nil, err
   end
@@ -389,16 +405,10 @@ local function prepare(options, run)
   if run then
     set_default(headers, "Traceparent", traceparent(run))
   end
-  local tls = options.tls or {}
+  local tls = options.tls or NOTHING
   local max_body = options.max_body
   if max_body == nil then
     max_body = not options.sink and DEFAULT_MAX_BODY or nil
-  end
-  local function seconds(given, default)
-    if given == nil or given == true then
-      return default
-    end
-    return given or nil
   end
   return {
     method = method, url = address, body = body, timeout = seconds(options.timeout, DEFAULT_TIMEOUT),
@@ -408,21 +418,24 @@ local function prepare(options, run)
   }, headers
 end
 
+local function copy(fields)
+  local all = {}
+  for name, value in pairs(fields) do
+    all[name] = value
+  end
+  return all
+end
+
 local function send(request, headers, options)
   local auth = options.auth
+  local sent, own = request, headers
   if auth then
     local ok, err = auth:authorize(request, headers)
     if not ok then
       return nil, err
     end
-  end
-  local sent = {}
-  for name, value in pairs(request) do
-    sent[name] = value
-  end
-  local own = {}
-  for name, value in pairs(headers) do
-    own[name] = value
+    -- Redirects change them, and it may be sent again.
+    sent, own = copy(request), copy(headers)
   end
   sent.headers = header_lines(own)
   return follow(sent, own, most_redirects(options.follow), type(options.sink) == "function" and options.sink or nil)
@@ -482,14 +495,12 @@ function http.request(options)
 end
 
 for _, method in ipairs { "get", "post", "put", "patch", "delete", "head" } do
+  local upper, the_url, the_options = method:upper(), ("tasker.http.%s: the url"):format(method), ("tasker.http.%s: options"):format(method)
   http[method] = function(address, options)
-    check.type(address, "string", ("tasker.http.%s: the url"):format(method), 2)
-    check.type(options, "table|nil", ("tasker.http.%s: options"):format(method), 2)
-    local all = {}
-    for name, value in pairs(options or {}) do
-      all[name] = value
-    end
-    all.url, all.method = address, method:upper()
+    check.type(address, "string", the_url, 2)
+    check.type(options, "table|nil", the_options, 2)
+    local all = options and copy(options) or {}
+    all.url, all.method = address, upper
     return request_at(all, 2)
   end
 end

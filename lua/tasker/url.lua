@@ -69,12 +69,20 @@ function url.with_query(address, query)
   return whole .. joint .. query .. fragment
 end
 
+-- Parts of the addresses that were asked for lately: clients ask for the same ones again and again.
+local MOST_KNOWN = 256
+local known, known_count = {}, 0
+
 --- The parts of an absolute http or https URL.
 -- @string address
--- @treturn table|nil `{scheme, userinfo, host, port, path, query}`: scheme and host in lower case, port a number (its scheme's own when
--- there is none), userinfo and query nil where there is none
+-- @treturn table|nil not to be changed: `{scheme, userinfo, host, port, path, query}`; scheme and host in lower case, port a number (its
+-- scheme's own when there is none), userinfo and query nil where there is none
 -- @treturn string why it is none
 function url.parse(address)
+  local parts = known[address]
+  if parts then
+    return parts
+  end
   if address:find("[%c%s\127]") then
     return nil, "it has a space or a control character"
   end
@@ -96,8 +104,15 @@ function url.parse(address)
   if number < 1 or number > 65535 then
     return nil, ("%s is no port"):format(port)
   end
-  return { scheme = scheme, userinfo = userinfo, host = host:lower(), port = number, path = path,
+  parts = { scheme = scheme, userinfo = userinfo, host = host:lower(), port = number, path = path,
     query = address:match("^[^#]*%?") and query or nil }
+  if userinfo or parts.query then   -- it may be secret
+    return parts
+  elseif known_count == MOST_KNOWN then
+    known, known_count = {}, 0
+  end
+  known[address], known_count = parts, known_count + 1
+  return parts
 end
 
 -- RFC 3986 section 5.2.4; the path begins with a slash.
