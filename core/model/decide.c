@@ -12,10 +12,13 @@ uint32_t tk_task_definition_at(const tk_task *task, uint64_t record) {
   return task->definition;
 }
 
+/* No larger than needed: a turn may make ten thousand small tasks. */
 static tk_chunk *fresh_chunk(void *context, tk_task *task, uint32_t index) {
-  (void)task;
-  (void)index;
-  return TK_ARENA_NEW((tk_arena *)context, tk_chunk);
+  uint32_t left = tk_task_count(task) - index * TK_CHUNK_STEPS;
+  bool cut = !task->graph->grows && left < TK_CHUNK_STEPS;
+  tk_chunk *chunk = tk_arena_zalloc(context, cut ? offsetof(tk_chunk, steps) + left * sizeof(tk_step) : sizeof *chunk);
+  chunk->cut = cut;
+  return chunk;
 }
 
 int tk_decide_check_submission(const tk_submission *submission, tk_err *err) {

@@ -309,7 +309,7 @@ static void place_steps(move *v) {
   tk_task *task = v->task;
   tk_arena *arena = v->d->changes->arena;
   uint32_t old_chunks = task->chunk_count;
-  bool same = v->from->step_count == v->to->step_count;
+  bool same = v->from->step_count == v->to->step_count && !(v->to->grows && tk_task_chunk(task, 0)->cut);
   task->graph = v->to;
   task->definition = v->m->definition;
   if (!same) {

@@ -22,6 +22,7 @@ uint32_t tk_part_reserve(tk_decide *d, tk_task *task, uint32_t count) {
   uint32_t first = tk_task_count(task);
   task->instances += count;
   /* The first chunk comes from the store with nothing behind the task's last step. */
+  TK_ASSERT(!tk_task_chunk(task, 0)->cut);
   if (first < TK_CHUNK_STEPS) memset(&tk_task_chunk(task, 0)->steps[first], 0, (TK_CHUNK_STEPS - first) * sizeof(tk_step));
   tk_part_dirty(d, task);
   return first;

@@ -193,6 +193,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
   tk_graph *g = &block->graph;
   *g = *from;
   g->step_queues = g->signals = g->limited = g->numbered = g->compensates = false;
+  g->grows = g->initial;
   g->memory = block;
   g->steps = take(&c, n * sizeof *g->steps);
   uint32_t *edge = take(&c, edges * 2 * sizeof *edge);
@@ -222,6 +223,7 @@ int tk_graph_build(const tk_graph *from, tk_graph **out, tk_err *err) {
     s->ends_matter = false;
     g->signals = g->signals || s->kind == TK_KIND_SIGNAL;
     g->compensates = g->compensates || (s->flags & TK_GRAPH_COMPENSATES);
+    g->grows = g->grows || (s->flags & (TK_GRAPH_COMPENSATES | TK_GRAPH_MAP | TK_GRAPH_NOTIFIES));
     g->step_queues = g->step_queues || s->queue.size;
     if (f->dep_count) memcpy(edge, f->deps, f->dep_count * sizeof *edge);
     s->deps = edge;

@@ -122,6 +122,7 @@ typedef struct tk_graph {
   uint32_t step_count;              /* 1 .. TK_LIMIT_STEPS */
   bool signals;                     /* derived: some step waits for a signal */
   bool compensates;                 /* derived: some step is undone when the task fails or is cancelled */
+  bool grows;                       /* derived: a task of it may get instances */
   bool step_queues;                 /* derived: some step has a queue of its own */
   bool limited;                     /* derived: some step has limits */
   bool numbered;                    /* not stored: the numbers of its limits are filled in */

@@ -86,9 +86,10 @@ typedef struct tk_step {
 } tk_step;
 
 typedef struct tk_chunk {
-  tk_step steps[TK_CHUNK_STEPS];
   bool dirty;
   bool absent;                   /* there is no record of it, and nothing was touched since */
+  bool cut;                      /* has no more steps than its task: made in this turn, of a graph that does not grow */
+  tk_step steps[TK_CHUNK_STEPS];
 } tk_chunk;
 
 #define TK_CHUNK_PAGE 256        /* chunks of instances in one page of their directory */

@@ -160,7 +160,7 @@ static uint8_t *put_chunk(uint8_t *at, const tk_chunk *chunk, uint32_t limit, in
 /* Returns how many steps were there. */
 static uint32_t get_chunk(tk_reader *r, tk_chunk *chunk, int64_t created_at_us, tk_arena *arena) {
   uint8_t count = tk_dec_below(r, TK_CHUNK_STEPS + 1);
-  chunk->dirty = chunk->absent = false;
+  chunk->dirty = chunk->absent = chunk->cut = false;
   for (uint8_t i = 0; i < count && !r->bad; i++) {
     chunk->steps[i] = untouched_step;
     get_step(r, &chunk->steps[i], created_at_us, arena);

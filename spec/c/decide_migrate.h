@@ -88,4 +88,9 @@ TEST(a_map_goes_on_by_the_new_version_where_it_stood) {
                         "to a!map;n b=n => a=in_progress n=ready n.held=1\nresume => a.gives=1");
 }
 
+TEST(a_task_may_get_a_map_by_the_turn_that_made_it) {
+  run_case("a b<a", "submit => a=ready\nto a!map;b<a => a=ready\nclaim a\nanswer a list=2\nclaim a\ndone a[1]\nclaim a\ndone a[2] "
+                    "=> a=complete b=ready\nclaim b\ndone b => task=complete");
+}
+
 #endif
