@@ -37,8 +37,8 @@ end
 
 local function run(task, step, config)
   config = template.fill(config, task, step)
-  local client = rest.new { base_url = config.url, headers = config.headers, timeout = config.timeout, retry = false,
-    auth = auth_of(config.auth), allow_private = config.allow_private }
+  local client = rest.new { base_url = config.url or config.base_url, headers = config.headers, timeout = config.timeout,
+    retry = false, auth = auth_of(config.auth), allow_private = config.allow_private }
   local response, err = client:request(config.method or "GET", config.path or "", { params = config.params, query = config.query,
     json = config.json, form = config.form, idempotency_key = config.idempotency_key })
   if not response then
@@ -59,10 +59,11 @@ end
 return {
   auth_of = auth_of,
   credentials = credentials,
-  config_schema = { type = "object", required = { "url" }, additionalProperties = false, properties = {
-    url = text, method = { type = "string", enum = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD" } }, path = text, params = texts,
+  config_schema = { type = "object", additionalProperties = false, properties = {
+    url = text, base_url = text, path = text, params = texts,
+    method = { type = "string", enum = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD" } },
     query = texts, headers = texts, json = true, form = texts, auth = credentials, timeout = { type = "number", exclusiveMinimum = 0 },
     idempotency_key = text, allow_private = { type = "boolean" },
-  } },
+  }, oneOf = { { required = { "url" } }, { required = { "base_url" } } } },
   run = run,
 }

@@ -71,7 +71,7 @@ local OPTIONS = {
   follow = { "number|boolean" }, allow_private = { "boolean" }, tls = { "table" }, idempotency_key = { "string|boolean" },
   auth = { "table" }, sink = { "string|function" }, limits = { "string|table" }, breaker = { "table" },
 }
-local TLS_OPTIONS = { ca = { "string" }, cert = { "string" }, key = { "string" }, verify = { "boolean" } }
+local TLS_OPTIONS = { ca = { "string" }, cert = { "string" }, key = { "string|table" }, verify = { "boolean" } }
 local BODIES = { "json", "form", "body", "multipart" }
 
 local function check_options(options, level)
@@ -106,10 +106,42 @@ end
 
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
 
+local function copy_of(fields)
+  local copy = {}
+  for name, value in pairs(fields) do
+    copy[name] = value
+  end
+  return copy
+end
+
+local NOTHING = {}
+local SECRET_PARTS = { "headers", "query", "form", "tls" }
+
+-- The options with texts in the place of the placeholders of secrets (tasker.secret), read now; or nil, err.
+local function revealed(options)
+  for _, part in ipairs(SECRET_PARTS) do
+    for name, value in next, options[part] or NOTHING do
+      if type(value) == "table" and type(value.read) == "function" then
+        local text, err = value:read()
+        if not text then
+          return nil, err
+        end
+        local changed = copy_of(options)
+        changed[part] = copy_of(options[part])
+        changed[part][name] = text
+        return revealed(changed)
+      end
+    end
+  end
+  return options
+end
+
 local function add_headers(out, headers)
   for name, value in pairs(headers) do
     if type(name) ~= "string" or not name:match(TOKEN) then
       return invalid("%s is no name of a header", check.show(name))
+    elseif type(value) == "table" and not check.is_list(value) then
+      return invalid("header '%s' must be a text or a list of texts", name)
     end
     for _, one in ipairs(type(value) == "table" and value or { value }) do
       local text = type(one) == "number" and tostring(one) or one
@@ -355,10 +387,13 @@ local function seconds(given, default)
   return given or nil
 end
 
-local NOTHING = {}
-
 -- Options of one request as the core takes them, and its headers by name; or nil, err.
 local function prepare(options, run)
+  local err
+  options, err = revealed(options)
+  if not options then
+    return nil, err
+  end
   local method = options.method or "GET"
   if not method:match("^%u+$") then
     return invalid("option 'method' must be a word like GET, not %s", check.show(method))
@@ -384,7 +419,8 @@ local function prepare(options, run)
     return invalid("option 'follow' must be a number of redirects, not %s", options.follow)
   end
   local headers = {}
-  local ok, err = add_headers(headers, options.headers or NOTHING)
+  local ok
+  ok, err = add_headers(headers, options.headers or NOTHING)
   if not ok then
     return nil, err
   end

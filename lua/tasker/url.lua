@@ -45,6 +45,9 @@ function url.form(fields)
   table.sort(names)
   for _, name in ipairs(names) do
     local value = fields[name]
+    if type(value) == "table" and next(value) ~= nil and #value == 0 then
+      return nil, ("'%s', which is neither a text nor a list"):format(name)
+    end
     for _, one in ipairs(type(value) == "table" and value or { value }) do
       local text = text_of(one)
       if not text then

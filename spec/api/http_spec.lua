@@ -44,6 +44,18 @@ describe("tasker.http", function()
     assert.matches("^tasker/", got.headers["user-agent"])
   end)
 
+  it("reads secrets where their placeholders stand in headers, queries and forms, and sends nothing without them", function()
+    local secret = { read = function() return "s3cret" end }
+    local got = echoed(http.post(base .. "/echo", { headers = { ["X-Token"] = secret, ["X-Own"] = "5" }, query = { key = secret },
+      form = { token = secret, a = 1 } }))
+    assert.same({ "s3cret", "5", "?key=s3cret", "a=1&token=s3cret" },
+      { got.headers["x-token"], got.headers["x-own"], got.query, got.body })
+    local missing = { read = function() return nil, { code = "not_found", message = "no secret" } end }
+    fails("not_found", http.get(base .. "/echo", { headers = { ["X-Token"] = missing } }))
+    fails("invalid", http.get(base .. "/echo", { headers = { ["X-Token"] = { token = "x" } } }))
+    fails("invalid", http.get(base .. "/echo", { query = { a = { b = 1 } } }))
+  end)
+
   it("sends JSON, forms, bytes and multipart", function()
     local got = echoed(http.post(base .. "/echo", { json = { n = 1, list = tasker.array {} } }))
     assert.same({ '{"list":[],"n":1}', "application/json" }, { got.body, got.headers["content-type"] })

@@ -21,7 +21,7 @@ describe("a ready-made step handler", function()
   it("rest sends what the task's values make of its configuration", function()
     local task = run({
       { name = "first", run = function() return { id = 5, list = { "a", "b" } } end },
-      { name = "send", depends_on = "first", handler = "rest", config = { url = base, method = "POST", path = "/echo/{id}",
+      { name = "send", depends_on = "first", handler = "rest", config = { base_url = base, method = "POST", path = "/echo/{id}",
         params = { id = "{{results.first.id}}" }, query = { for_ = "task {{task_id}}" }, headers = { ["X-Own"] = "{{context.who}}!" },
         auth = { bearer = "t" },
         json = { list = "{{results.first.list}}", second = "{{results.first.list.2}}", n = "{{results.first.id}}" } } },
