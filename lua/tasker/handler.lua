@@ -295,6 +295,7 @@ local function link_steps(steps, index_of, chain, where)
     table.sort(step.deps)
     step_kinds.check_join_count(step, failer(at(step)))
   end
+  step_kinds.check_reachable(steps, function(step, field, ...) refuse_field(at(step), field, ...) end)
   local cycle = graph.find_cycle(steps)
   if cycle then
     refuse_field(("%s step '%s':"):format(where, cycle[1]), "depends_on", "makes a cycle: %s", table.concat(cycle, " -> "))

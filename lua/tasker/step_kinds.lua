@@ -188,6 +188,42 @@ function step_kinds.check_join_count(step, fail)
   end
 end
 
+-- How many of a step's dependencies can be complete at once: of those that are cases of one switch only those of one branch. One that
+-- can be bypassed counts as complete in any branch.
+local function most_complete(steps, step)
+  local is_dep, most = {}, #step.deps
+  for _, dep in ipairs(step.deps) do
+    is_dep[dep] = not steps[dep].skippable
+  end
+  for _, switch in ipairs(steps) do
+    local seen, all, best = {}, 0, 0
+    for _, case in ipairs(switch.cases or {}) do
+      local count = 0
+      for _, index in ipairs(case.indexes) do
+        count = count + (is_dep[index] and 1 or 0)
+        all = all + (is_dep[index] and not seen[index] and 1 or 0)
+        seen[index] = true
+      end
+      best = math.max(best, count)
+    end
+    most = most - all + best
+  end
+  return most
+end
+
+--- Refuses a step that is never reached: its join asks for more than the branches of a switch let complete.
+-- @tparam {table,...} steps whose cases and dependencies are linked
+-- @func fail gets a step, a field, a format and its arguments
+function step_kinds.check_reachable(steps, fail)
+  for _, step in ipairs(steps) do
+    local most = (step.join_count or 0) > 1 and most_complete(steps, step)
+    if most and step.join_count > most then
+      fail(step, "join", "is %d, but only %d of its dependencies, in branches that exclude each other, can be complete: "
+        .. "it is never reached", step.join_count, most)
+    end
+  end
+end
+
 --- Must a worker that has the code be asked before the step starts?
 -- @treturn bool
 function step_kinds.asks(step)

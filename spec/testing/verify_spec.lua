@@ -73,7 +73,8 @@ describe("testing.verify finds", function()
   it("a join that asks for two branches of one switch", function()
     local found, err = problems_of(define {
       { name = "route", switch = never_called, cases = { a = { "left" }, b = { "right" } } },
-      run "left", run "right", run("both", { "left", "right" }, { join = 2 }), run("after", "both"),
+      run "left", run "right", run("ended_left", "left"), run("ended_right", "right"),
+      run("both", { "ended_left", "ended_right" }, { join = 2 }), run("after", "both"),
     })
     assert.same({ "never_succeeds after", "never_succeeds both" }, found)
     assert.matches("step 'both' never succeeds: in each of the %d+ combinations that there are it is pending or skipped", err.message)
@@ -84,7 +85,7 @@ describe("testing.verify finds", function()
     assert.same({ "never_succeeds deep" }, problems_of(define {
       { name = "one", switch = never_called, cases = { x = { "two" }, y = { "other" } } }, run "other",
       { name = "two", switch = never_called, cases = { p = { "deep" }, q = { "side" } } },
-      run("deep", "other", { join = 2 }), run "side",
+      run("ended", "other"), run("deep", "ended", { join = 2 }), run "side",
     }))
   end)
 
@@ -130,7 +131,9 @@ describe("testing.verify finds", function()
       all[i] = "c" .. i
     end
     steps[#steps + 1] = run("possible", all, { join = #all })
-    steps[#steps + 1] = run("impossible", { "c20", "b20" }, { join = 2 })
+    steps[#steps + 1] = run("after_c", "c20")
+    steps[#steps + 1] = run("after_b", "b20")
+    steps[#steps + 1] = run("impossible", { "after_c", "after_b" }, { join = 2 })
     assert.same({ "never_succeeds impossible" }, problems_of(define(steps), { limit = 300 }))
   end)
 end)
