@@ -41,6 +41,7 @@ function FORMS.jwt_bearer(connection)
     return server.failure(connection, err.code, "%s", err.message)
   end
   local form = form_of(connection, "urn:ietf:params:oauth:grant-type:jwt-bearer")
+  server.remember(connection, "assertion", assertion)
   form.assertion, form.scope, form.resource = assertion, connection.scope, connection.resource
   return form
 end

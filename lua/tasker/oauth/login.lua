@@ -7,12 +7,16 @@ local base64 = require "tasker.base64"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
 local keeping = require "tasker.oauth.keeping"
-local redaction = require "tasker.redaction"
 local server = require "tasker.oauth.server"
 local tokens = require "tasker.oauth.tokens"
 local url = require "tasker.url"
 
 local login = {}
+
+-- In a test that has its own clock it moves that.
+local function sleep(seconds)
+  return require("tasker").sleep(seconds)
+end
 
 local function random_text()
   return base64.encode_url(core.random_bytes(32))
@@ -43,7 +47,7 @@ function login.authorize_url(connection, options)
   end
   local state, verifier = random_text(), random_text()
   local redirect = options.redirect_uri or connection.redirect_uri
-  redaction.add("verifier of " .. connection.name, verifier)
+  server.remember(connection, "verifier", verifier)
   local ok
   ok, err = keeping.begin_login(state, { verifier = verifier, fingerprint = connection.fingerprint, redirect_uri = redirect })
   if not ok then
@@ -76,7 +80,7 @@ function login.exchange(connection, code, state, iss)
     return server.failure(connection, "invalid", "the answer comes from the issuer %s, not from %s", check.show(iss),
       check.show(connection.issuer))
   end
-  redaction.add("code of " .. connection.name, code)
+  server.remember(connection, "code", code)
   return login.finish(connection, copy_into(copy_into({}, connection.params), { grant_type = "authorization_code", code = code,
     redirect_uri = begun.redirect_uri, code_verifier = begun.verifier, client_id = connection.client_id, resource = connection.resource }))
 end
@@ -142,10 +146,10 @@ function Device:wait(seconds)
     if now >= ends then
       return server.failure(connection, "expired_token", "nobody entered the code in time; auth:device() gives another")
     elseif gives_up and now + interval > gives_up then
-      core.sleep(math.max(0, math.min(gives_up, ends) - now))
+      sleep(math.max(0, math.min(gives_up, ends) - now))
       return server.failure(connection, "timeout", "nobody has entered the code yet")
     end
-    core.sleep(math.min(interval, ends - now))
+    sleep(math.min(interval, ends - now))
     local token, what = login.finish(connection, copy_into(copy_into({}, connection.params), { grant_type = DEVICE_GRANT,
       device_code = self.device_code, client_id = connection.client_id }))
     if token then
@@ -177,7 +181,7 @@ function login.device(connection)
       return server.failure(connection, "protocol", "the device endpoint answers without a %s", name)
     end
   end
-  redaction.add("device_code of " .. connection.name, answer.device_code)
+  server.remember(connection, "device_code", answer.device_code)
   answer.interval = tonumber(answer.interval) or DEFAULT_INTERVAL
   answer.expires_in = tonumber(answer.expires_in) or errors.LONGEST_SECONDS
   local device = setmetatable(answer, Device)

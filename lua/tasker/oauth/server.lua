@@ -43,6 +43,27 @@ local function request_of(connection, more)
   return more
 end
 
+-- What comes and goes (tokens, codes) is remembered until so many others came.
+local REMEMBERED = 24
+
+--- Lets errors and logs blot out a text of this connection.
+-- @tab connection
+-- @string what
+-- @string[opt] text
+function server.remember(connection, what, text)
+  local list = connection.remembered
+  if not text or list[text] then
+    return
+  end
+  redaction.add(("%s of %s"):format(what, connection.name), text)
+  list[text], list[#list + 1] = true, text
+  if #list > REMEMBERED then
+    local oldest = table.remove(list, 1)
+    list[oldest] = nil
+    redaction.forget(oldest)
+  end
+end
+
 -- ---- Metadata ----
 
 -- issuer -> {metadata, until}; metadata are public.
@@ -161,7 +182,7 @@ function server.reveal(connection, option)
   if not text then
     return nil, err
   end
-  redaction.add(("%s of %s"):format(option, connection.name), text)
+  server.remember(connection, option, text)
   return text
 end
 
@@ -176,7 +197,7 @@ local function add_client(connection, form, headers)
     form.client_id, form.client_secret = connection.client_id, secret
   else
     local credentials = base64.encode(url.encode(connection.client_id) .. ":" .. url.encode(secret))
-    redaction.add("client_secret of " .. connection.name, credentials)
+    server.remember(connection, "client_secret", credentials)
     headers.Authorization = "Basic " .. credentials
   end
   return true
@@ -226,7 +247,7 @@ function server.post(connection, which, form)
   local answer = json.decode(response.body)
   if response.status // 100 ~= 2 or error_name(answer) then
     return refusal(connection, which, response, answer)
-  elseif type(answer) ~= "table" and response.body:find("%S") then
+  elseif type(answer) ~= "table" and which ~= "revoke" then   -- RFC 7009 section 2.2: what it answers there says nothing
     return failure(connection, "protocol", "the %s endpoint answers what is no JSON object", which)
   end
   return type(answer) == "table" and answer or {}

@@ -10,7 +10,6 @@ local core = require "tasker.core"
 local errors = require "tasker.errors"
 local grants = require "tasker.oauth.grants"
 local keeping = require "tasker.oauth.keeping"
-local redaction = require "tasker.redaction"
 local server = require "tasker.oauth.server"
 
 local tokens = {}
@@ -24,8 +23,6 @@ local LEASE_MARGIN = 10
 local FIRST_LOOK, LAST_LOOK = 0.005, 0.1
 -- After an early renewal failed the token serves on, and the next attempt waits.
 local PAUSE_AFTER_FAILURE = 10
--- Old tokens that errors may still show.
-local REMEMBERED = 6
 
 -- Leases that somebody in this Lua state works on. One whose fiber was ended is in no list, and is taken over at once.
 local flying = {}
@@ -40,23 +37,6 @@ local function copy_of(record)
 end
 
 -- ---- What is known of a token ----
-
---- Lets errors and logs blot out a token.
--- @tab connection
--- @string token
-function tokens.remember(connection, token)
-  local list = connection.remembered
-  if not token or list[token] then
-    return
-  end
-  redaction.add("token of " .. connection.name, token)
-  list[token], list[#list + 1] = true, token
-  if #list > REMEMBERED then
-    local oldest = table.remove(list, 1)
-    list[oldest] = nil
-    redaction.forget(oldest)
-  end
-end
 
 local function is_ours(connection, record)
   return record.fingerprint == connection.fingerprint
@@ -147,8 +127,8 @@ function tokens.record_of(connection, before, answer)
   local now, life = core.now(), seconds_of(answer.expires_in)
   local refresh = type(answer.refresh_token) == "string" and answer.refresh_token or nil
   local scope = type(answer.scope) == "string" and answer.scope or connection.scope
-  tokens.remember(connection, answer.access_token)
-  tokens.remember(connection, refresh)
+  server.remember(connection, "token", answer.access_token)
+  server.remember(connection, "refresh token", refresh)
   return {
     fingerprint = connection.fingerprint, access_token = answer.access_token, token_type = kind, scope = scope,
     obtained_at = now, expires_at = life and now + life,
@@ -335,7 +315,7 @@ function tokens.acquire(connection, rejected)
   while true do
     local token, what, lease = look(connection, place, rejected, waited)
     if token then
-      tokens.remember(connection, token)
+      server.remember(connection, "token", token)
       return token, what
     elseif what then
       return nil, what
