@@ -30,6 +30,7 @@
 #define TK_LIMIT_SCHEDULE_BACKFILLS 16        /* under way for one schedule */
 #define TK_LIMIT_STEP_LIMITS 16                /* limits in front of one step */
 #define TK_LIMIT_LIMIT_KEY 256                 /* a key of a limit */
+#define TK_LIMIT_NAME_PREFIX 16                /* what consumers of ours have before their names */
 #define TK_LIMIT_TEXT 1024                    /* reason, initiator, source_system, tag, identity key */
 
 /* Ours. */

@@ -205,7 +205,7 @@ static int engine_migrate(lua_State *L) {
   return tk_engine_await(L, engine, box, push_true);
 }
 
-/* engine:consumer("open" | "ack" | "rewind" | "delete", name, {events = JSON, seq = n}) */
+/* engine:consumer("open" | "ack" | "rewind" | "delete", name, {events = JSON, seq = n}); of open: `now`, a new one begins behind the last event */
 static int engine_consumer(lua_State *L) {
   static const char *const names[] = {"open", "ack", "rewind", "delete", NULL};   /* in the order of TK_CONSUMER_OPEN ... */
   tk_err err;
@@ -214,7 +214,7 @@ static int engine_consumer(lua_State *L) {
   tk_slice name;
   name.data = luaL_checklstring(L, 3, &name.size);
   luaL_checktype(L, 4, LUA_TTABLE);
-  luaL_argcheck(L, name.size > 0 && name.size <= TK_LIMIT_NAME, 3, "a name expected");
+  luaL_argcheck(L, name.size > 0 && name.size <= TK_LIMIT_NAME + TK_LIMIT_NAME_PREFIX, 3, "a name expected");
   lua_settop(L, 4);
   if (!engine) return tk_return_error(L, &err);
   tk_box *box = tk_box_push(L, (void (*)(void *))tk_request_free);
@@ -224,7 +224,27 @@ static int engine_consumer(lua_State *L) {
   request->consumer = (tk_consumer){.name = tk_arena_copy(&request->arena, name), .created_at_us = now_us};
   request->consumer.events = arena_field(L, 4, "events", &request->arena);
   request->consumer.seq = (uint64_t)tk_field_integer(L, 4, "seq", 0);
+  if (operation == TK_CONSUMER_OPEN && tk_field_bool(L, 4, "now")) request->consumer.seq = TK_CONSUMER_NOW;
   if (operation != TK_CONSUMER_OPEN) request->consumer.moved_at_us = now_us;
+  return tk_engine_await(L, engine, box, push_true);
+}
+
+/* engine:set_reader(the id of the task that reads the log or nil, definition, definition) */
+static int engine_set_reader(lua_State *L) {
+  tk_err err;
+  tk_engine *engine = tk_check_writer(L, 1, &err);
+  size_t size = 0;
+  const char *text = luaL_optlstring(L, 2, NULL, &size);
+  uint32_t numbers[TK_BUILTIN_DEFINITIONS];
+  tk_id id = {{0}};
+  for (int i = 0; i < TK_BUILTIN_DEFINITIONS; i++) numbers[i] = (uint32_t)luaL_checkinteger(L, 3 + i);
+  luaL_argcheck(L, !text || tk_id_parse(text, size, &id), 2, "the id of a task expected");
+  if (!engine) return tk_return_error(L, &err);
+  tk_box *box = tk_box_push(L, (void (*)(void *))tk_request_free);
+  tk_request *request = box->ptr = tk_request_new(TK_REQ_READER, 0);
+  request->has_reader = text != NULL;
+  request->reader = id;
+  memcpy(request->builtins, numbers, sizeof numbers);
   return tk_engine_await(L, engine, box, push_true);
 }
 
@@ -337,5 +357,5 @@ static int engine_cost_step(lua_State *L) {
 }
 
 const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event},
-  {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"set_secrets", engine_set_secrets}, {"heartbeat", engine_heartbeat},
+  {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"set_reader", engine_set_reader}, {"set_secrets", engine_set_secrets}, {"heartbeat", engine_heartbeat},
   {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {"cost_step", engine_cost_step}, {NULL, NULL}};

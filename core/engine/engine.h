@@ -66,7 +66,8 @@ typedef enum tk_request_type {
   TK_REQ_EVENTS = 1,              /* one or several events, committed together: all or nothing for SUBMITs */
   TK_REQ_DEFINE,
   TK_REQ_CONSUMER,
-  TK_REQ_SECRETS
+  TK_REQ_SECRETS,
+  TK_REQ_READER
 } tk_request_type;
 
 /* A request and its answer, one object. Made by tk_request_new, filled, posted (moves); comes back as TK_MSG_REPLY (owned by the receiver).
@@ -84,6 +85,9 @@ typedef struct tk_request {
   tk_consumer consumer;           /* CONSUMER */
   uint8_t operation;              /* TK_CONSUMER_* */
   tk_secret_change secrets;       /* SECRETS */
+  tk_id reader;                   /* READER, if it has one */
+  bool has_reader;
+  uint32_t builtins[TK_BUILTIN_DEFINITIONS];
   /* The answer. */
   int code;                       /* 0 or TK_E_*: of the first event that failed */
   struct tk_answer { tk_id id; uint64_t task_no; bool created, fenced; } *answers;   /* one per event */

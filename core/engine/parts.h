@@ -100,6 +100,7 @@ struct tk_engine {
   size_t finished_count, finished_capacity;
   int64_t next_timer_us;
   uint64_t last_seq;             /* after the last turn: what a last look before sleep compares with */
+  uint32_t builtins[TK_BUILTIN_DEFINITIONS];   /* definitions whose code every worker has, as of the last turn; 0: none */
   bool again;                    /* there is more to do at once */
   bool doubts;                   /* a request waits for what a peer holds: is that one alive? */
   tk_running **ended;            /* claims ended by this turn: forgotten after the commit, taken back when it fails */

@@ -311,8 +311,27 @@ static bool writes_anything(const turn *t) {
          t->load.notice_count;
 }
 
+/* Whether this turn's log has something for who reads it: not what reading makes, but the end of that. */
+static bool has_news(const turn *t, const tk_log_reader *reader) {
+  const tk_changes *c = &t->changes;
+  for (size_t i = 0; i < c->dirty.count; i++) {
+    const tk_task *task = c->dirty.items[i];
+    if (!task->log_count || task->no == reader->task_no) continue;
+    if (!tk_slice_eq(task->graph->ns, tk_slice_str("tasker")) || tk_task_final(task->status)) return true;
+  }
+  return c->schedules.count;
+}
+
+static void wake_reader(turn *t) {
+  const tk_log_reader *reader = tk_store_reader(t->e->store);
+  if (!reader->task_no || !has_news(t, reader)) return;
+  tk_event event = {.type = TK_EV_WAKE, .task_no = reader->task_no};
+  tk_list_push(&t->e->arena, &t->changes.inbox, event);
+}
+
 static int commit(turn *t, uint32_t process, const uint64_t *batches, size_t batch_count, tk_err *err) {
   tk_engine *e = t->e;
+  wake_reader(t);
   tk_apply apply = {.changes = &t->changes, .process = process, .finished_batches = batches, .finished_batch_count = batch_count};
   memcpy(apply.mark.incarnation, e->process.incarnation, sizeof apply.mark.incarnation);
   apply.mark.turn = e->turn;
@@ -433,6 +452,7 @@ static void commit_alone(tk_engine *e, tk_request *r) {
     r->code = tk_store_secrets(e->store, &r->secrets, &r->err);
     if (!r->code && r->secrets.note.size) tell_log(e);
   }
+  else if (r->type == TK_REQ_READER) r->code = tk_store_set_reader(e->store, r->has_reader ? &r->reader : NULL, r->builtins, &r->err);
   else r->code = tk_store_consumer(e->store, r->operation, &r->consumer, &r->err);
   tk_engine_reply(r);
 }

@@ -32,8 +32,14 @@ static bool has_queue(const tk_worker_handle *w, uint32_t queue) {
   return false;
 }
 
-static bool serves(const tk_worker_handle *w, uint32_t queue, uint32_t definition) {
-  return has_queue(w, queue) && has_definition(w, definition);
+static bool is_builtin(const tk_engine *e, uint32_t definition) {
+  for (int i = 0; i < TK_BUILTIN_DEFINITIONS; i++)
+    if (e->builtins[i] == definition) return true;
+  return false;
+}
+
+static bool serves(const tk_engine *e, const tk_worker_handle *w, uint32_t queue, uint32_t definition) {
+  return has_queue(w, queue) && (has_definition(w, definition) || is_builtin(e, definition));
 }
 
 static int compare_numbers(const void *a, const void *b) {
@@ -53,7 +59,8 @@ static size_t sort_unique(uint32_t *numbers, size_t count) {
 void tk_workers_lanes(tk_engine *e, tk_plan *plan) {
   size_t queues = 0, definitions = 0;
   for (tk_worker_handle *w = e->workers; w; w = w->next) queues += w->queue_count, definitions += w->definition_count;
-  uint32_t *q = TK_ARENA_ARRAY(&e->arena, uint32_t, queues + 1), *d = TK_ARENA_ARRAY(&e->arena, uint32_t, definitions + 1);
+  uint32_t *q = TK_ARENA_ARRAY(&e->arena, uint32_t, queues + 1), *d = TK_ARENA_ARRAY(&e->arena, uint32_t, definitions + TK_BUILTIN_DEFINITIONS);
+  memcpy(e->builtins, tk_store_reader(e->store)->definitions, sizeof e->builtins);
   queues = definitions = 0;
   for (tk_worker_handle *w = e->workers; w; w = w->next) {
     for (size_t i = 0; i < w->queue_count; i++) {
@@ -63,6 +70,8 @@ void tk_workers_lanes(tk_engine *e, tk_plan *plan) {
     memcpy(d + definitions, w->definitions, w->definition_count * sizeof *d);
     definitions += w->definition_count;
   }
+  for (int i = 0; i < TK_BUILTIN_DEFINITIONS; i++)
+    if (e->builtins[i]) d[definitions++] = e->builtins[i];
   plan->queues = q;
   plan->queue_count = sort_unique(q, queues);
   plan->definitions = d;
@@ -88,7 +97,7 @@ static void sort_ready(tk_ready *items, size_t count) {
 static tk_worker_handle *pick(tk_engine *e, const tk_ready *ready) {
   tk_worker_handle *best = NULL;
   for (tk_worker_handle *w = e->workers; w; w = w->next)
-    if (free_slots(w) && (!best || free_slots(w) > free_slots(best)) && serves(w, ready->queue, ready->definition)) best = w;
+    if (free_slots(w) && (!best || free_slots(w) > free_slots(best)) && serves(e, w, ready->queue, ready->definition)) best = w;
   return best;
 }
 
@@ -300,7 +309,7 @@ typedef struct idle_look {
 
 static bool ours(tk_engine *e, uint32_t queue, uint32_t definition) {
   for (tk_worker_handle *w = e->workers; w; w = w->next)
-    if (serves(w, queue, definition)) return true;
+    if (serves(e, w, queue, definition)) return true;
   return false;
 }
 

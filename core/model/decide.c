@@ -160,6 +160,7 @@ int tk_decide_event(tk_decide *d, tk_task *task, const tk_event *event, bool *fe
     case TK_EV_SWEEP: tk_decide_sweep(d, task, event); return TK_OK;
     case TK_EV_CHILD_ENDED: tk_decide_child_ended(d, task, event); return TK_OK;
     case TK_EV_LIMIT_WAKE: tk_decide_wake(d, task, event); return TK_OK;
+    case TK_EV_WAKE: tk_part_woken(d, task, event->step); return TK_OK;
     case TK_EV_CANCEL:
     case TK_EV_PAUSE:
     case TK_EV_RESUME:

@@ -87,7 +87,34 @@ static void step_parked(tk_decide *d, tk_task *task, const tk_event *event) {
   tk_part_wait(d, task, event->step, TK_WAIT_PERSON, 0, TK_TIMER_NONE);
 }
 
+/* Without a timer. What came while it ran may be what it did not see: then it looks again. */
+static void snooze_until_woken(tk_decide *d, tk_task *task, uint32_t index, uint32_t attempt) {
+  tk_step *step = tk_task_step(task, index);
+  if (step->flags & TK_STEP_F_AGAIN) {
+    step->flags &= (uint16_t)~TK_STEP_F_AGAIN;
+    tk_part_make_ready(d, task, index);
+    return;
+  }
+  tk_part_log(d, task, TK_LOG_STEP_WAITING, index, attempt, 0, tk_slice_str("{\"waiting_for\":\"signal\"}"));
+  tk_part_wait(d, task, index, TK_WAIT_SIGNAL, 0, TK_TIMER_NONE);
+}
+
+void tk_part_woken(tk_decide *d, tk_task *task, uint32_t index) {
+  tk_step *step = tk_task_step(task, index);
+  if (!tk_part_running(task) || tk_task_template(task, index)->kind != TK_KIND_RUN) return;
+  if (step->status == TK_STEP_WAITING && step->waiting_for == TK_WAIT_SIGNAL) {
+    tk_part_make_ready(d, task, index);
+  } else if (step->status == TK_STEP_IN_PROGRESS && !(step->flags & TK_STEP_F_AGAIN)) {
+    step->flags |= TK_STEP_F_AGAIN;
+    tk_part_touch(d, task, index);
+  }
+}
+
 static void step_snoozed(tk_decide *d, tk_task *task, const tk_event *event) {
+  if (event->delay_us == INT64_MAX) {
+    snooze_until_woken(d, task, event->step, event->attempt);
+    return;
+  }
   int64_t due_us = tk_part_due_after(d->now_us, event->delay_us);
   char at[32];
   tk_time_format(due_us, at);

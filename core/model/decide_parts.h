@@ -120,6 +120,8 @@ void tk_part_retry_later(tk_decide *d, tk_task *task, uint32_t index, int64_t de
 void tk_part_again(tk_decide *d, tk_task *task, uint32_t index);
 /* A ready step whose ask ended without an answer that was used. */
 void tk_part_index_again(tk_decide *d, tk_task *task, uint32_t index);
+/* Something came that a step which snoozes until it is woken may want. */
+void tk_part_woken(tk_decide *d, tk_task *task, uint32_t index);
 int64_t tk_part_due_after(int64_t now_us, int64_t delay_us);
 void tk_part_retry_task(tk_decide *d, tk_task *task, tk_slice audit);   /* in error only */
 

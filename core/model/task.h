@@ -34,7 +34,8 @@ enum {                           /* tk_step.flags; stored */
   TK_STEP_F_QUEUED = 256,        /* an element that is ready: its map gives it out */
   TK_STEP_F_CHILD_GONE = 512,    /* its child was cancelled: the next attempt makes a new one */
   TK_STEP_F_PERMIT = 1024,       /* it has a tk_permit: keys of its limits, or places where it waits */
-  TK_STEP_F_LIMITED = 2048       /* a map in progress that gives nothing until its limits let it */
+  TK_STEP_F_LIMITED = 2048,      /* a map in progress that gives nothing until its limits let it */
+  TK_STEP_F_AGAIN = 4096         /* it was woken while it ran: when it snoozes until it is woken, it is */
 };
 
 /* A map in progress or behind that. Its elements are instances that lie one after the other; those that were never touched are

@@ -408,6 +408,7 @@ static void check_everything(tk_check *c) {
   walk(c, TK_TABLE_CONSUMERS, check_consumer);
   walk(c, TK_TABLE_SECRETS, check_secret);
   check_counters(c);
+  if (c->meta.reader.task_no && !task_there(c, c->meta.reader.task_no)) tk_check_say(c, "the task that reads the log is not there");
 }
 
 static void free_check(tk_check *c) {

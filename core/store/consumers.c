@@ -47,6 +47,7 @@ static int change_row(const change *c, bool exists, tk_consumer *row, bool *same
     case TK_CONSUMER_OPEN:
       *same = exists && (!wanted->events.size || tk_slice_eq(row->events, wanted->events));
       if (!exists) *row = *wanted;
+      if (!exists && row->seq == TK_CONSUMER_NOW) row->seq = c->last_seq;
       else if (wanted->events.size) row->events = wanted->events;
       break;
     case TK_CONSUMER_ACK:      /* never back: another process may have come further */

@@ -1,7 +1,7 @@
 /* Keys and the records that are not written a hundred thousand times a second. */
 #include "store/codec.h"
 
-#define VERSION_META 1
+#define VERSION_META 2           /* 1 had no reader */
 #define VERSION_NUMBER 1
 #define VERSION_BYTES 1
 #define VERSION_INFO 2           /* 2: knows its schedule */
@@ -119,6 +119,8 @@ tk_slice tk_write_meta(tk_buf *buf, tk_slice key, const tk_meta_record *meta) {
   for (int i = 0; i < TK_TASK_STATUS_COUNT; i++) tk_buf_svarint(buf, meta->tasks_by_status[i]);
   tk_buf_u8(buf, TK_STEP_STATUS_COUNT);
   for (int i = 0; i < TK_STEP_STATUS_COUNT; i++) tk_buf_svarint(buf, meta->steps_by_status[i]);
+  tk_buf_varint(buf, meta->reader.task_no);
+  for (int i = 0; i < TK_BUILTIN_DEFINITIONS; i++) tk_buf_varint(buf, meta->reader.definitions[i]);
   return tk_frame_end(buf, key);
 }
 
@@ -132,7 +134,8 @@ static void get_counters(tk_reader *r, int64_t *counters, size_t limit) {
 bool tk_read_meta(tk_slice key, tk_slice record, tk_meta_record *out) {
   tk_reader r;
   memset(out, 0, sizeof *out);
-  if (!tk_frame_open(key, record, UINT8_MAX, &r)) return false;
+  uint8_t version = tk_frame_open(key, record, UINT8_MAX, &r);
+  if (!version) return false;
   out->format = tk_dec_u32(&r);
   out->protocol = tk_dec_u32(&r);
   if (!r.bad && out->format > TK_STORE_FORMAT) return true;
@@ -147,6 +150,8 @@ bool tk_read_meta(tk_slice key, tk_slice record, tk_meta_record *out) {
   out->next_name = tk_dec_u32(&r);
   get_counters(&r, out->tasks_by_status, TK_TASK_STATUS_COUNT);
   get_counters(&r, out->steps_by_status, TK_STEP_STATUS_COUNT);
+  if (version >= 2) out->reader.task_no = tk_read_varint(&r);
+  for (int i = 0; version >= 2 && i < TK_BUILTIN_DEFINITIONS; i++) out->reader.definitions[i] = tk_dec_u32(&r);
   return tk_frame_done(&r);
 }
 

@@ -43,6 +43,7 @@ typedef struct tk_meta_record {
   uint64_t next_task, next_payload, next_seq, next_inbox, next_notice, generation;
   uint32_t next_process, next_definition, next_name;
   int64_t tasks_by_status[TK_TASK_STATUS_COUNT], steps_by_status[TK_STEP_STATUS_COUNT];
+  tk_log_reader reader;
 } tk_meta_record;
 
 /* ---- Keys; those of name_numbers and definition_current are texts of bounded size ---- */

@@ -25,7 +25,7 @@ enum {
   HAS_ROLE = 524288, HAS_FAN = 1048576, HAS_CHILD = 2097152, HAS_COMPENSATION = 4194304
 };
 #define STEP_MASK_END 8388608
-#define STEP_FLAGS_END 4096
+#define STEP_FLAGS_END 8192
 
 _Static_assert(sizeof(tk_step) == 136, "a new field of a step needs a place in its record");
 

@@ -112,6 +112,16 @@ void tk_store_abort(tk_store *store);
 /* After a lost answer: 1 if the turn with this mark was committed, 0 if not, or TK_E_*. */
 int tk_store_committed(tk_store *store, const tk_turn_mark *mark, tk_err *err);
 
+/* ---- The reader of the log ---- */
+#define TK_BUILTIN_DEFINITIONS 2
+typedef struct tk_log_reader {
+  uint64_t task_no;               /* woken (TK_EV_WAKE, its first step) by turns that write to the log; 0: none */
+  uint32_t definitions[TK_BUILTIN_DEFINITIONS];   /* every worker has their code; 0: none */
+} tk_log_reader;
+/* A small commit of its own; task NULL: none any more. */
+int tk_store_set_reader(tk_store *store, const tk_id *task, const uint32_t definitions[TK_BUILTIN_DEFINITIONS], tk_err *err);
+const tk_log_reader *tk_store_reader(const tk_store *store);   /* inside a turn */
+
 /* ---- Definitions (each its own small commit, made by the engine's thread) ---- */
 typedef struct tk_definition {
   uint32_t number;
@@ -133,6 +143,7 @@ typedef struct tk_consumer {
   int64_t created_at_us, moved_at_us;
 } tk_consumer;
 enum { TK_CONSUMER_OPEN, TK_CONSUMER_ACK, TK_CONSUMER_REWIND, TK_CONSUMER_DELETE };
+#define TK_CONSUMER_NOW UINT64_MAX  /* seq of an OPEN: a new one begins behind the last event */
 /* OPEN makes it where it is not there; an ACK never goes back. TK_E_NOT_FOUND; TK_E_INVALID for a seq that is not there yet. */
 int tk_store_consumer(tk_store *store, uint8_t operation, const tk_consumer *consumer, tk_err *err);
 

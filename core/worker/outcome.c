@@ -1,5 +1,6 @@
 #include "worker/outcome.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -133,6 +134,7 @@ static int64_t seconds_at(lua_State *co, int at, int64_t fallback) {
   if (lua_type(co, at) != LUA_TNUMBER) return fallback;
   lua_Number seconds = lua_tonumber(co, at);
   if (!(seconds >= 0)) return fallback;
+  if (isinf(seconds)) return INT64_MAX;   /* until it is woken */
   return seconds > 9.0e12 ? INT64_C(9000000000000000000) : (int64_t)(seconds * 1e6 + 0.5);
 }
 

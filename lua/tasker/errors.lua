@@ -104,6 +104,12 @@ function errors.snooze(seconds)
   return setmetatable({ seconds = math.min(seconds, errors.LONGEST_SECONDS) }, Snooze)
 end
 
+--- What a step of ours returns to be started again when the log has grown (core/store/reader.c).
+-- @return the value to return
+function errors.until_woken()
+  return setmetatable({ seconds = math.huge }, Snooze)
+end
+
 --- Seconds of a value made by snooze, else nil.
 -- @param value
 -- @treturn number|nil

@@ -12,6 +12,8 @@
  * events:  submit [bypass=x] [run_at=N] | claim x | done x | fail x [perm] [delay=N] | snooze x N | release x | lost x |
  *          stale x | skip x | park x | give x (a failure that was decided: to be skipped, parked, or to have results) |
  *          done x to=y (the next state) | resolve x as=OUTCOME |
+ *          snooze x for ever, wake x (the reader of the log) |
+ *          snooze x ever (until it is woken) | wake x |
  *          answer x [no] [case=N] [until=N] [list=N] | deny x | signal name | tick N | cancel [x] |
  *          people x ann,bob [N] [N:zoe,...]  (the answer of an approval: approvers, how many, escalations) |
  *          vote ann x approve|reject|changes|delegate [to] | pause | resume | retry [x] | resolve [x] |
@@ -338,7 +340,8 @@ static int verb_type(const char *verb) {
                {"deny", TK_EV_ASK_FAILED},       {"stale", TK_EV_STEP_DONE},  {"beat", TK_EV_HEARTBEAT},
                {"cancel", TK_EV_CANCEL},         {"pause", TK_EV_PAUSE},      {"resume", TK_EV_RESUME},
                {"retry", TK_EV_RETRY},           {"resolve", TK_EV_RESOLVE},  {"signal", TK_EV_SIGNAL},
-               {"skip", TK_EV_STEP_SKIPPED},     {"park", TK_EV_STEP_PARKED},   {"give", TK_EV_STEP_DONE}};
+               {"skip", TK_EV_STEP_SKIPPED},     {"park", TK_EV_STEP_PARKED},   {"give", TK_EV_STEP_DONE},
+               {"wake", TK_EV_WAKE}};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
     if (strcmp(verbs[i].name, verb) == 0) return verbs[i].type;
   fprintf(stderr, "no verb %s\n", verb);
@@ -483,6 +486,7 @@ static void run_event(world *w, char *text) {
   if (decided) event.failure = event.audit = tk_slice_str("{}");
   for (int i = 2; i < count; i++) {
     if (strcmp(words[i], "perm") == 0) event.retryable = false;
+    else if (strcmp(words[i], "ever") == 0) event.delay_us = INT64_MAX;
     else if (strcmp(words[i], "no") == 0) event.ask_skip = true;
     else if (strncmp(words[i], "to=", 3) == 0) event.branch = step_of(w, words[i] + 3);
     else if (strncmp(words[i], "as=", 3) == 0) event.data = quoted(w, words[i] + 3);

@@ -302,6 +302,13 @@ TEST(an_approval_is_cancelled_and_resolved_as_any_waiting_step) {
                      "vote ann a approve => task=complete");
 }
 
+TEST(a_step_that_snoozes_until_it_is_woken_misses_nothing) {
+  run_case("a", "submit\nwake a => a=ready\nclaim a\nsnooze a ever => a=waiting a.wait=signal log=step.waiting\ntick 9999 => a=waiting\n"
+                "wake a => a=ready log=\nclaim a\nwake a\nwake a\nsnooze a ever => a=ready log=\nclaim a\nsnooze a ever => a=waiting\n"
+                "pause\nwake a => a.held=1\nresume => a.held=0\nclaim a\nwake a\nfail a => a=waiting a.wait=retry\nwake a => a=waiting\n"
+                "tick 10\nclaim a\nsnooze a ever => a=ready\nclaim a\nsnooze a ever => a=waiting\ncancel => task=cancelled\nwake a => log=");
+}
+
 /* Runs last (the harness keeps the order of the file): a row that nothing took is a rule that nobody needs or nobody tested. */
 TEST(every_row_of_the_transition_tables_is_taken) {
   for (size_t r = 0; r < tk_task_transition_count; r++)
