@@ -205,7 +205,8 @@ static int engine_migrate(lua_State *L) {
   return tk_engine_await(L, engine, box, push_true);
 }
 
-/* engine:consumer("open" | "ack" | "rewind" | "delete", name, {events = JSON, seq = n}); of open: `now`, a new one begins behind the last event */
+/* engine:consumer("open" | "ack" | "rewind" | "delete", name, {events = JSON, seq = n, now = })
+ * now: a new one begins behind the last event */
 static int engine_consumer(lua_State *L) {
   static const char *const names[] = {"open", "ack", "rewind", "delete", NULL};   /* in the order of TK_CONSUMER_OPEN ... */
   tk_err err;
@@ -357,5 +358,6 @@ static int engine_cost_step(lua_State *L) {
 }
 
 const luaL_Reg tk_submit_methods[] = {{"submit", engine_submit}, {"event", engine_event},
-  {"migrate", engine_migrate}, {"consumer", engine_consumer}, {"set_reader", engine_set_reader}, {"set_secrets", engine_set_secrets}, {"heartbeat", engine_heartbeat},
+  {"migrate", engine_migrate}, {"consumer", engine_consumer},
+  {"set_reader", engine_set_reader}, {"set_secrets", engine_set_secrets}, {"heartbeat", engine_heartbeat},
   {"annotate_step", engine_annotate_step}, {"log_step", engine_log_step}, {"cost_step", engine_cost_step}, {NULL, NULL}};

@@ -59,7 +59,8 @@ static size_t sort_unique(uint32_t *numbers, size_t count) {
 void tk_workers_lanes(tk_engine *e, tk_plan *plan) {
   size_t queues = 0, definitions = 0;
   for (tk_worker_handle *w = e->workers; w; w = w->next) queues += w->queue_count, definitions += w->definition_count;
-  uint32_t *q = TK_ARENA_ARRAY(&e->arena, uint32_t, queues + 1), *d = TK_ARENA_ARRAY(&e->arena, uint32_t, definitions + TK_BUILTIN_DEFINITIONS);
+  uint32_t *q = TK_ARENA_ARRAY(&e->arena, uint32_t, queues + 1);
+  uint32_t *d = TK_ARENA_ARRAY(&e->arena, uint32_t, definitions + TK_BUILTIN_DEFINITIONS);
   memcpy(e->builtins, tk_store_reader(e->store)->definitions, sizeof e->builtins);
   queues = definitions = 0;
   for (tk_worker_handle *w = e->workers; w; w = w->next) {

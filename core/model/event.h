@@ -58,7 +58,7 @@ typedef enum tk_event_type { /* stored in the inbox: never renumber */
                              TK_EV_ADMIT,      /* from clients, to no task: `admission` asks */
                              TK_EV_SETTLE,     /* from clients, to no task: what came of it */
                              TK_EV_BREAKER,    /* from clients, to no task: `admission` has the rules of a breaker */
-                             TK_EV_WAKE,       /* from turns to the reader of the log: its step that waits to be woken is ready, or will look once more */
+                             TK_EV_WAKE,       /* from turns to the reader of the log: ready, or to look once more */
                              TK_EV_TYPE_COUNT
 } tk_event_type;
 

@@ -19,6 +19,7 @@ local submission = require "tasker.submission"
 local subscriptions = require "tasker.subscriptions"
 local task_view = require "tasker.task_view"
 local time = require "tasker.time"
+local webhooks = require "tasker.webhooks"
 
 local client = {}
 
@@ -42,6 +43,7 @@ schedules.install(App)
 breakers.install(App)
 limits.install(App)
 secrets.install(App)
+webhooks.install(App)
 
 -- engine -> app. The app holds its engine, which an ephemeron allows.
 local apps = setmetatable({}, { __mode = "k" })
@@ -68,7 +70,8 @@ end
 
 -- Methods of an engine that change its store.
 local WRITERS = { submit = true, event = true, consumer = true, migrate = true, define = true, work = true, vote = true,
-  admit = true, settle = true, settle_later = true, declare_breaker = true }
+  admit = true, settle = true, settle_later = true, declare_breaker = true, set_secrets = true,
+  set_reader = true }
 
 local function guarded(engine, why)
   return setmetatable({}, { __index = function(_, name)

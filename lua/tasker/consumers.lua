@@ -218,7 +218,10 @@ local function list(self)
   if not text then
     return nil, err
   end
-  local found = task_view.events(text)
+  local found = {}
+  for _, one in ipairs(task_view.events(text)) do
+    found[#found + 1] = not one.name:find(":", 1, true) and one or nil   -- others are webhooks
+  end
   for _, one in ipairs(found) do
     one.lag, err = lag(self.engine, one)
     if not one.lag then

@@ -66,10 +66,24 @@ function step.share(engine, other)
   bound[other] = bound[engine]
 end
 
+-- The plan of a definition that nobody bound here because every worker has its code; nil: it is none.
+local function built_in(run)
+  local stored, err = run.engine:definition(run.definition)
+  local plan = stored and require("tasker.webhook_delivery").plan(stored)
+  if not plan then
+    return nil, err
+  end
+  step.bind(run.engine, run.definition, plan)
+  return bound[run.engine][run.definition]
+end
+
 -- The plan of a run, made if need be; or nil and why there is none.
 local function plan_of(run)
   local plans = bound[run.engine]
   local plan, why = plans and plans[run.definition], nil
+  if not plan then
+    plan, why = built_in(run)
+  end
   if type(plan) == "function" then
     plan, why = plan()
     plans[run.definition] = plan
@@ -324,7 +338,7 @@ end
 -- error; where
 -- retry.decide said so: "done", results, error, data of the log | "skip" or "park", error, data of the log
 function step.run(run)
-  local plan = bound[run.engine][run.definition]
+  local plan = bound[run.engine] and bound[run.engine][run.definition]
   if type(plan) ~= "table" then
     local why
     plan, why = plan_of(run)

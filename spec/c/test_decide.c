@@ -306,7 +306,8 @@ TEST(a_step_that_snoozes_until_it_is_woken_misses_nothing) {
   run_case("a", "submit\nwake a => a=ready\nclaim a\nsnooze a ever => a=waiting a.wait=signal log=step.waiting\ntick 9999 => a=waiting\n"
                 "wake a => a=ready log=\nclaim a\nwake a\nwake a\nsnooze a ever => a=ready log=\nclaim a\nsnooze a ever => a=waiting\n"
                 "pause\nwake a => a.held=1\nresume => a.held=0\nclaim a\nwake a\nfail a => a=waiting a.wait=retry\nwake a => a=waiting\n"
-                "tick 10\nclaim a\nsnooze a ever => a=ready\nclaim a\nsnooze a ever => a=waiting\ncancel => task=cancelled\nwake a => log=");
+                "tick 10\nclaim a\nsnooze a ever => a=ready\nclaim a\nsnooze a ever => a=waiting\ncancel => task=cancelled\n"
+                "wake a => log=");
 }
 
 /* Runs last (the harness keeps the order of the file): a row that nothing took is a rule that nobody needs or nobody tested. */

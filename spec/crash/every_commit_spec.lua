@@ -53,6 +53,25 @@ describe("killed at every commit #slow", function()
     assert.is_true(kills >= 16, ("killed only %d times"):format(kills))
   end)
 
+  it("each event that a webhook wants becomes one delivery", function()
+    local kills = every_commit.run("spec/crash/webhooks.lua", function(stdout, app, where)
+      assert.equal("2\n", stdout, where)
+      local wanted, delivered = {}, {}
+      for _, event in ipairs(assert(app:events())) do
+        if event.event:match "^task%." and app:task(event.task_id).namespace ~= "tasker" then
+          wanted[event.seq] = 1
+        end
+      end
+      for _, one in ipairs(assert(app:webhook_deliveries "w")) do
+        assert.equal("error", one.status, where)
+        delivered[one.event_seq] = (delivered[one.event_seq] or 0) + 1
+      end
+      assert.same(wanted, delivered, where)
+      assert.is_not_nil(next(wanted), where)
+    end)
+    assert.is_true(kills >= 20, ("killed only %d times"):format(kills))
+  end)
+
   it("each element of a map is done once", function()
     local kills = every_commit.run("spec/crash/map.lua", function(stdout, app, where)
       assert.equal("complete\t250\tthree\t1\n", stdout, where)

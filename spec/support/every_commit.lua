@@ -7,11 +7,15 @@ local build = os.getenv "TASKER_BUILD" or "build"
 
 local every_commit = {}
 
+-- A key for what seals.
+local KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
 local function run(script, store, faults)
-  return process.run {
-    process.program(), script, store, timeout = 60,
-    env = faults and { LD_PRELOAD = build .. "/shim/faults.so", TASKER_FAULTS = faults, ASAN_OPTIONS = "verify_asan_link_order=0" },
-  }
+  local env = { TASKER_KEY = KEY }
+  if faults then
+    env.LD_PRELOAD, env.TASKER_FAULTS, env.ASAN_OPTIONS = build .. "/shim/faults.so", faults, "verify_asan_link_order=0"
+  end
+  return process.run { process.program(), script, store, timeout = 60, env = env }
 end
 
 -- One run that is killed at the n-th commit, and one that finishes what it began; nil when there is no n-th commit.
