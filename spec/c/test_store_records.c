@@ -129,9 +129,7 @@ static tk_meta_record sample_meta(void) {
                       .next_inbox = 12,
                       .next_notice = 13,
                       .generation = 14,
-                      .next_process = 15,
-                      .next_definition = 16,
-                      .next_name = 17,
+                      .next_process = 15, .next_definition = 16, .next_name = 17,
                       .reader = {18, {19, 20}}};
   for (int i = 0; i < TK_TASK_STATUS_COUNT; i++) m.tasks_by_status[i] = i * 100 - 1;
   for (int i = 0; i < TK_STEP_STATUS_COUNT; i++) m.steps_by_status[i] = i * 1000;
