@@ -212,7 +212,7 @@ function methods:webhook(given)
   if not has then
     return nil, why
   end
-  local ok, before = nil, store.get(self.engine, hook.name)
+  local before = store.get(self.engine, hook.name)
   if before and not given.replace then
     return nil, errors.new("conflict", ("there is a webhook '%s' already (replace = true changes it)"):format(hook.name))
   end
@@ -220,6 +220,7 @@ function methods:webhook(given)
   if secret then
     redaction.add(delivery.tag(hook.name), secret)
   end
+  local ok
   ok, err = delivery.begin(self.engine)
   if ok and before then
     ok, err = replace(self.engine, before, hook, secret)
