@@ -131,8 +131,8 @@ local function compile_schema(given, field, where)
   return compiled
 end
 
--- The function that runs for `handler = "name"`.
-local function bind_step_handler(given, where)
+-- The step handler that `handler` names, and its configuration as JSON.
+local function find_step_handler(given, where)
   local found = step_handlers.find(given.handler)
   if not found then
     refuse_field(where, "handler", "names no step handler %s (tasker.step_handler registers one)%s", check.show(given.handler),
@@ -146,10 +146,44 @@ local function bind_step_handler(given, where)
       refuse_field(where, "config", "is refused by the step handler '%s': %s", given.handler, err.message)
     end
   end
+  return found, text
+end
+
+-- The function that runs for `handler = "name"`.
+local function bind_step_handler(given, where)
+  local found, text = find_step_handler(given, where)
   local run = found.run
   return function(task, step)
     return run(task, step, secrets.revive(core.json.decode(text)))
   end
+end
+
+-- A step whose handler stands for another kind of step, as that; any other itself.
+local function expand_step_handler(given, where)
+  local known = given.handler ~= nil and step_handlers.find(given.handler)
+  if not known or not known.expand then
+    return given
+  end
+  local found, text = find_step_handler(given, where)
+  local config = {}
+  for name, value in next, given.config do
+    config[name] = value
+  end
+  config.revive = function()
+    return secrets.revive(core.json.decode(text))
+  end
+  local made = {}
+  for name, value in next, given do
+    made[name] = value
+  end
+  made.handler, made.config = nil, nil
+  for name, value in next, found.expand(config) do
+    if made[name] ~= nil then
+      refuse_field(where, name, "stands beside 'config', which has it")
+    end
+    made[name] = value
+  end
+  return made
 end
 
 local function dependencies_of(given, where)
@@ -207,8 +241,9 @@ local function read_failures(step, given, common)
   step.is_guarded = (step.results_validator or step.on_retry or step.on_recovered) ~= nil
 end
 
-local function new_step(given, index, common, where)
-  check_fields(given, STEP_FIELDS, where)
+local function new_step(as_given, index, common, where)
+  check_fields(as_given, STEP_FIELDS, where)
+  local given = expand_step_handler(as_given, where)
   local kind = step_kinds.kind_of(given, function(format, ...) refuse(where, format, ...) end)
   check_value(given, "timeout", not_timeout, where)
   check_value(given, "heartbeat_timeout", not_timeout, where)
@@ -223,7 +258,7 @@ local function new_step(given, index, common, where)
   end
   local step = {
     index = index, name = given.name, description = given.description, queue = given.queue,
-    dependent_system = given.dependent_system, handler = given.handler,
+    dependent_system = given.dependent_system, handler = as_given.handler,
     run = given.run or (given.handler and bind_step_handler(given, where)) or nil,
     timeout = timeout_of(given, kind), heartbeat_timeout = given.heartbeat_timeout or nil,
     skippable = given.skippable == true, retryable = given.retryable ~= false,
@@ -233,8 +268,8 @@ local function new_step(given, index, common, where)
   step_kinds.read(step, given, kind, failer(where))
   compensation.read(step, given, common, failer(where))
   step.retry, step.strategy, step.strategy_name = retry.resolve(given.retry, common.retry)
-  if given.handler then
-    step.config = given.config == nil and {} or given.config
+  if as_given.handler then
+    step.config = as_given.config == nil and {} or as_given.config
   end
   if type(given.inputs) == "function" then
     step.ask = given.inputs

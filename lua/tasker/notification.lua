@@ -9,7 +9,11 @@ end
 
 local function tell(definition)
   return function(task, view)
-    definition.notify(task, view)
+    local value, err = definition.notify(task, view)
+    if value == nil then
+      return nil, err
+    end
+    return true
   end
 end
 

@@ -10,7 +10,7 @@ local step_handlers = {}
 local registered = {}
 
 -- Those that come with tasker, each in handlers/NAME.lua.
-local READY_MADE = { graphql = true, rest = true }
+local READY_MADE = { approval_request = true, graphql = true, rest = true, webhook = true }
 
 --- Sets aside what is registered, for code of another time that registers its own.
 -- @treturn function puts it back
@@ -54,12 +54,12 @@ function step_handlers.register(name, definition)
 end
 
 --- @string name
--- @treturn table|nil `{name, run, config_schema}`
+-- @treturn table|nil `{name, run, config_schema}`; of ours, instead of run, `expand`: the fields of a step that a configuration is for
 function step_handlers.find(name)
   local found = registered[name]
   if not found and READY_MADE[name] then
     local definition = require("tasker.handlers." .. name)
-    found = { name = name, run = definition.run, config_schema = assert(schema.compile(definition.config_schema)) }
+    found = { name = name, run = definition.run, expand = definition.expand, config_schema = assert(schema.compile(definition.config_schema)) }
   end
   return found
 end

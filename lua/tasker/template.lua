@@ -10,7 +10,7 @@ local template = {}
 local ROOTS = {
   context = "task", results = "task", errors = "task", task_id = "task", namespace = "task", name = "task", version = "task",
   tags = "task", initiator = "task", source_system = "task", reason = "task", parent_task_id = "task", scheduled_at = "task",
-  inputs = "step", item = "step", index = "step", attempt = "step", idempotency_key = "step",
+  inputs = "step", item = "step", index = "step", attempt = "step", round = "step", approvers = "step", idempotency_key = "step",
 }
 
 local function find(path, task, step)
