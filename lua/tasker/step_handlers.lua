@@ -54,7 +54,8 @@ function step_handlers.register(name, definition)
 end
 
 --- @string name
--- @treturn table|nil `{name, run, config_schema}`; of ours, instead of run, `expand`: the fields of a step that a configuration is for
+-- @treturn table|nil `{name, run, config_schema}`; of ours, instead of run, `expand`: the fields of the step that a configuration
+-- stands for
 function step_handlers.find(name)
   local found = registered[name]
   if not found and READY_MADE[name] then
