@@ -60,7 +60,8 @@ function step_handlers.find(name)
   local found = registered[name]
   if not found and READY_MADE[name] then
     local definition = require("tasker.handlers." .. name)
-    found = { name = name, run = definition.run, expand = definition.expand, config_schema = assert(schema.compile(definition.config_schema)) }
+    found = { name = name, run = definition.run, expand = definition.expand,
+      config_schema = assert(schema.compile(definition.config_schema)) }
   end
   return found
 end
