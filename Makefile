@@ -147,11 +147,12 @@ tsan: ## the whole suite under ThreadSanitizer, in build/tsan
 sim: $(SIMULATIONS) ## SIM_SEEDS (1,000,000) seeded histories of the engine, from SIM_FIRST (1) on
 	@$(BUILD)/sim/sim $(SIM_FIRST) $(SIM_SEEDS)
 
-fuzz: ## every fuzz target for FUZZ_SECONDS (60) each, in build/fuzzing
+fuzz: all ## every fuzz target for FUZZ_SECONDS (60) each, in build/fuzzing
 	@$(MAKE) --no-print-directory BUILD=build/fuzzing CC=$(CLANG) OPTIMIZE=-O1 WARNINGS=-Wall \
 	  SANITIZE="-fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer" fuzzers
 	@for target in $(patsubst spec/fuzz/%.c,build/fuzzing/fuzz/%,$(wildcard spec/fuzz/fuzz_*.c)); do \
 	  echo "$$target"; mkdir -p $$target.corpus; $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $$target.corpus || exit 1; done
+	$(BUILD)/tasker-lua spec/fuzz/lua.lua all $(FUZZ_SECONDS)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)

@@ -98,7 +98,7 @@ local function address_of(self, path, params)
   local expanded, err = expand(path, params or {})
   if not expanded then
     return nil, err
-  elseif expanded:match("^https?://") then
+  elseif path:match("^https?://") then   -- not what a variable makes of it
     return expanded
   end
   return self.base_url .. (expanded:match("^[/?]") and "" or expanded ~= "" and "/" or "") .. expanded
