@@ -80,6 +80,9 @@ local function check_options(options, level)
   if options.url == nil then
     error("tasker.http: option 'url' is missing", level + 1)
   end
+  if options.auth and type(options.auth.authorize) ~= "function" then
+    error("tasker.http: option 'auth' must be one of tasker.auth or tasker.oauth", level + 1)
+  end
   if options.tls then
     check.options(options.tls, TLS_OPTIONS, "tasker.http: option", level + 1)
   end
@@ -189,9 +192,14 @@ local function multipart_body(parts)
   local boundary = "tasker-" .. core.uuid():gsub("-", "")
   local out = {}
   for i, part in ipairs(parts) do
-    local content = part.body or part.value
-    if type(part) ~= "table" or type(part.name) ~= "string" or (type(content) ~= "string" and type(content) ~= "number") then
-      return invalid("multipart: part %d must have a name, and a value or a body", i)
+    local content = type(part) == "table" and (part.body or part.value)
+    if type(content) ~= "string" and type(content) ~= "number" or type(part.name) ~= "string" then
+      return invalid("multipart: part %d must be a table with a name, and a value or a body", i)
+    end
+    for _, name in ipairs { "filename", "type" } do
+      if part[name] ~= nil and type(part[name]) ~= "string" then
+        return invalid("multipart: the %s of part %d must be a text, not %s", name, i, check.show(part[name]))
+      end
     end
     local head = ('Content-Disposition: form-data; name="%s"'):format(quoted(part.name))
     if part.filename then

@@ -136,8 +136,8 @@ local function value(depth)
 end
 
 local KEYWORDS = { "type", "properties", "required", "items", "prefixItems", "pattern", "patternProperties", "$ref",
-  "$dynamicRef", "$anchor", "$dynamicAnchor", "$id", "$defs", "$schema", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum", "const",
-  "minimum", "multipleOf", "maxLength", "uniqueItems", "contains", "minContains",
+  "$dynamicRef", "$anchor", "$dynamicAnchor", "$id", "$defs", "$schema", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum",
+  "const", "minimum", "multipleOf", "maxLength", "uniqueItems", "contains", "minContains",
   "dependentSchemas", "dependentRequired", "propertyNames", "unevaluatedProperties",
   "unevaluatedItems", "additionalProperties", "format", "minProperties" }
 
