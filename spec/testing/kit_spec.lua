@@ -194,6 +194,22 @@ describe("tasker.testing", function()
     end)
   end)
 
+  it("starts nothing but when it drains: what was submitted is pending, also after an earlier drain", function()
+    open {}
+    define("later", { { name = "a", run = function() return 1 end } })
+    for calls = 0, 1 do
+      local id = app:submit("kit/later")
+      assert.same({ "pending", "ready" }, { app:task(id).status, app:task(id).steps.a.status })
+      assert.equal("paused", app:pause(id).status)
+      app:drain()
+      assert.equal(calls, #app:calls("kit/later", "a"))
+      app:resume(id)
+      assert.equal("pending", app:task(id).status)
+      app:drain()
+      assert.equal("complete", app:task(id).status)
+    end
+  end)
+
   it("gives the same history for the same seed", function()
     local function history(seed)
       open { seed = seed }

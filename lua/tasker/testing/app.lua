@@ -82,11 +82,23 @@ local function driver_of(self)
     if not numbers then
       return nil, err
     end
-    table.move(self.extra, 1, #self.extra, #numbers + 1, numbers)
-    self.driver:serve(numbers, registry.queues(self.queues))
-    self.served = registry.generation
+    self.numbers, self.served = table.move(self.extra, 1, #self.extra, #numbers + 1, numbers), registry.generation
+    self.rests = true
+  end
+  if self.rests then
+    self.driver:serve(self.numbers, registry.queues(self.queues))
+    self.rests = false
   end
   return self.driver
+end
+
+-- Between the calls that run steps nothing starts: what was submitted is pending until it is drained.
+local function rest(self, ...)
+  if self.engine and self.driver and not self.rests then
+    self.driver:serve({}, {})
+    self.rests = true
+  end
+  return ...
 end
 
 -- Before each call that runs steps.
@@ -127,7 +139,7 @@ end
 App.settle = settle
 
 -- Moves the clock to a moment, and stops at each on the way at which something is due.
-local function go_to(self, target)
+local function pass(self, target)
   for _ = 1, math.maxinteger do
     local ok, err = settle(self)
     if not ok then
@@ -145,8 +157,12 @@ local function go_to(self, target)
   return settle(self)
 end
 
+local function go_to(self, target)
+  return rest(self, pass(self, target))
+end
+
 -- Works and moves the clock to what is waited for, until `enough()` or nothing more will move by itself; not past `limit`.
-local function work(self, enough, limit)
+local function jump(self, enough, limit)
   for _ = 1, MOST_JUMPS do
     local ok, err = settle(self)
     if not ok then
@@ -161,6 +177,10 @@ local function work(self, enough, limit)
   return nil, errors.new("timeout",
     ("the clock was moved %d times, to %s, and something is still to come: is there a step that never ends?"):format(MOST_JUMPS,
       time.format(by_hand.now(self.engine) / 1000000)))
+end
+
+local function work(self, enough, limit)
+  return rest(self, jump(self, enough, limit))
 end
 
 local function never()
