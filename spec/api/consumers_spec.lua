@@ -132,7 +132,7 @@ for _, kind in ipairs(harness.kinds) do
         app:consumer("kept", { events = "task.completed" }):ack(5)
         app:close()
         app = harness.reopen(url)
-        local child = harness.start { "build/tasker-lua", "-e", ([[
+        local child = harness.start { harness.process.program(), "-e", ([[
           local tasker = require "tasker"
           tasker.handler { name = "other", steps = { { name = "a", run = function() end } } }
           local app = assert(tasker.open("%s"))
@@ -155,7 +155,7 @@ describe("tasker-lua consumers", function()
     app:run(one_step(), {})
     app:consumer("billing", { events = { "task.*" } }):ack(4)
     local function cli(...)
-      return harness.process.run { "build/tasker-lua", "consumers", "--store", url, ... }
+      return harness.process.run { harness.process.program(), "consumers", "--store", url, ... }
     end
     harness.contains("billing", cli().stdout)
     local line = require("tasker").json.decode(cli("--json").stdout)

@@ -216,7 +216,7 @@ describe("a migration of what runs", function()
   it("waits for its steps with the task paused, and resumes it", function()
     local app, url = harness.open "lmdb"
     local file = harness.process.write_file(harness.temp_dir() .. "/long.lua", FILE)
-    local worker = harness.start { "build/tasker-lua", "worker", file, "--store", url }
+    local worker = harness.start { harness.process.program(), "worker", file, "--store", url }
     local id
     harness.eventually(function()
       id = app:submit("long@1.0.0", {})
@@ -273,7 +273,7 @@ describe("tasker-lua migrate", function()
       ]]):format(version, first, version, first))
     end
     local function program(...)
-      local argv = { "build/tasker-lua", ... }
+      local argv = { harness.process.program(), ... }
       argv[#argv + 1] = "--store"
       argv[#argv + 1] = url
       return harness.process.run(argv)

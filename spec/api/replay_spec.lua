@@ -146,7 +146,7 @@ describe("tasker-lua replay", function()
       ]]):format(rate))
     end
     local function program(...)
-      local argv = { "build/tasker-lua", ... }
+      local argv = { harness.process.program(), ... }
       argv[#argv + 1] = "--store"
       argv[#argv + 1] = url
       return harness.process.run(argv)

@@ -177,7 +177,7 @@ describe("tasker.on in a worker's own threads", function()
     local seen = {}
     local off = tasker.on("task.created", function(event) seen[#seen + 1] = event.task_id end)
     local id = app:submit(harness.handler { name = "elsewhere", steps = { { name = "a", run = function() end } } }, {})
-    harness.process.run { "build/tasker-lua", "-e", ([[
+    harness.process.run { harness.process.program(), "-e", ([[
       local tasker = require "tasker"
       tasker.handler { name = "elsewhere", steps = { { name = "a", run = function() end } } }
       local app = assert(tasker.open("%s"))

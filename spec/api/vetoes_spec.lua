@@ -153,9 +153,9 @@ describe("code that is kept in the store", function()
     end
     local url = dir .. "/store"
     write("1.0.0", "step.start")
-    local id = harness.process.run({ "build/tasker-lua", "submit", "kept", "--file", file, "--store", url }).stdout:match "%S+"
+    local id = harness.process.run({ harness.process.program(), "submit", "kept", "--file", file, "--store", url }).stdout:match "%S+"
     write("2.0.0", "task.cancel")
-    local worked = harness.process.run { "build/tasker-lua", "worker", file, "--until-idle", "--store", url }
+    local worked = harness.process.run { harness.process.program(), "worker", file, "--until-idle", "--store", url }
     assert.equal(0, worked.status)
     assert.is_nil(worked.stderr:find("1.0.0 ", 1, true))
     assert.equal(1, select(2, worked.stderr:gsub("2%.0%.0 task%.completed", "")))
