@@ -81,9 +81,9 @@ describe("what cannot be opened", function()
       local node = at - 6
       local size = node > 0 and (string.unpack("<I2", bytes, node)) or 0
       local record = bytes:sub(at + 3, at + 2 + size)
-      if size > 20 and size < 400 and #record == size and record:byte(1) == 1 then
-        local stored = string.unpack("<I4", record, 2)
-        if stored == crc(crc(1, key), record:sub(6)) then
+      if size > 20 and size < 400 and #record == size then
+        local stored, version = string.unpack("<I4", record, 2), record:sub(1, 1)
+        if stored == crc(crc(version:byte(), key), record:sub(6)) then
           visit(at + 3, record, key)
         end
       end
@@ -94,7 +94,7 @@ describe("what cannot be opened", function()
     local newer, found = whole, 0
     each_meta_record(whole, function(place, record, key)
       local body = string.char(record:byte(6) + 1) .. record:sub(7)
-      local changed = "\1" .. string.pack("<I4", crc(crc(1, key), body)) .. body
+      local changed = record:sub(1, 1) .. string.pack("<I4", crc(crc(record:byte(), key), body)) .. body
       newer = newer:sub(1, place - 1) .. changed .. newer:sub(place + #changed)
       found = found + 1
     end)
