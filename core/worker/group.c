@@ -127,6 +127,7 @@ int tk_group_work_here(const tk_group_options *options, lua_State *L, const tk_w
   t->worker.begin = options->begin;
   t->worker.begin_context = options->context;
   int result = tk_signal_catch(&g->catcher, err);
+  if (!result && options->watch) options->watch(options->context);   /* from here on a signal is an orderly end */
   if (!result) {
     tk_memory_limit(L, &t->memory, memory_limit);
     result = tk_worker_run(&t->worker, err);
@@ -261,7 +262,10 @@ int tk_group_work_threads(const tk_group_options *options, uint32_t threads, con
     release(g);
     return code;
   }
-  if (options->watch) code = tk_engine_follow(options->engine, g->bell, err);
+  if (options->watch) {
+    options->watch(options->context);   /* from here on a signal is an orderly end */
+    code = tk_engine_follow(options->engine, g->bell, err);
+  }
   for (uint32_t i = 0; !code && i < threads; i++) code = start_thread(g, err);
   if (code) request_stop(g, 0);
   group *outer = waited_for;

@@ -8,7 +8,8 @@
 typedef struct tk_group_options {
   tk_engine *engine;                 /* borrowed */
   tk_worker_settings settings;
-  /* Called in the calling thread after the log has grown: at most once every watch_us, and once more at the end. NULL: not. */
+  /* Called in the calling thread once signals are caught, then after the log has grown: at most once every watch_us, and once more at the
+   * end. NULL: not. */
   void (*watch)(void *context);
   int64_t watch_us;
   /* As tk_worker.begin, in the calling state only; NULL: none. */

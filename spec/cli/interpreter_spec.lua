@@ -1,5 +1,6 @@
 -- tasker-lua passes for lua 5.4: each invocation is made with both and must answer the same on stdout, on stderr (but for
 -- the program's name) and in its exit code.
+local harness = require "spec.support.harness"
 local process = require "spec.support.process"
 
 local REFERENCE = assert(io.popen("command -v lua5.4")):read "l" or error "these tests compare with lua5.4, which is not there"
@@ -221,7 +222,7 @@ describe("tasker-lua as lua", function()
     assert.equal("print(6 * 7)\n'kept'\nos.exit()\n'kept'\nos.exit()\n", process.read_file(dir .. "/state/tasker/history"))
   end)
 
-  it("is interrupted by SIGINT with a traceback", function()
+  harness.it_ends_loops(it, pending)("is interrupted by SIGINT with a traceback", function()
     local script = process.write_file(dir .. "/loop.lua", "io.stdout:write('go\\n') io.stdout:flush() while true do end\n")
     local child = process.start { program, script }
     finally(function() child:close() end)

@@ -93,12 +93,19 @@ local function run(opts, ctx)
   end
   local app = ctx.open { create = true, announce = true }
   local names = files.names(handlers)
-  ctx.err(("tasker-lua: working on %s with %s%s\n"):format(
-    table.concat(names, ", "), format.plural(opts.threads, "thread"), opts.until_idle and "" or "; Ctrl-C stops, a second one at once"))
+  local announced = ("tasker-lua: working on %s with %s%s\n"):format(
+    table.concat(names, ", "), format.plural(opts.threads, "thread"), opts.until_idle and "" or "; Ctrl-C stops, a second one at once")
   local counts, total = final_counts(app.engine)
   local before, started = { counts = counts, total = total }, core.now()
   local watch, line = make_watch(ctx, app.engine, opts, before)
-  options.watch = watch
+  -- Who reads that it works may end it: the first look comes when signals are caught.
+  options.watch = function()
+    if announced then
+      ctx.err(announced)
+      announced = nil
+    end
+    watch()
+  end
   local ok, err = app:work(options)
   line:clear()
   if not ok then
