@@ -34,9 +34,10 @@ static void limit_steps(world *w) {
   tk_graph_limit *limit = (tk_graph_limit *)w->graphs[definition]->steps[0].limits;
   limit->no = tk_store_name(w->store, limit->name, &w->err);
   if (tk_decide_limit(&w->d, limit->no, &change, &w->err)) abort();
+  tk_submission submissions[2];   /* borrowed until they are applied */
   for (int i = 0; i < 2; i++) {
-    tk_submission s = world_submission(definition, "{}");
-    tk_task *task = turn_submit(w, &s);
+    submissions[i] = world_submission(definition, "{}");
+    tk_task *task = turn_submit(w, &submissions[i]);
     tk_ready ready = w->changes.ready.items[--w->changes.ready.count];
     if (tk_decide_claim(&w->d, task, &ready, false) != (i ? TK_CLAIM_NOT : TK_CLAIM_RUN)) abort();
   }
