@@ -125,7 +125,7 @@ run-tests:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all units shims
 	@tools/run-tests --build $(BUILD) --jobs $(JOBS) $(TEST_FLAGS)
 
-check: ## build, lint and test without the slow tests: under a minute
+check: ## build, lint and test without the slow tests
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all units shims
 	@$(MAKE) --no-print-directory -s lint
 	@tools/run-tests --build $(BUILD) --jobs $(JOBS) --exclude-tags slow

@@ -140,7 +140,7 @@ end)
 describe("SIGTERM", function()
   after_each(harness.clean)
 
-  it_ends_loops("ends a worker whose step loops, and the step is given back", function()
+  it_ends_loops("ends a worker whose step loops, and the step is given back #slow", function()
     local app = harness.open "lmdb"
     local dir = harness.temp_dir()
     local file = process.write_file(dir .. "/loops.lua", [[

@@ -245,7 +245,7 @@ describe("testing.verify", function()
     app:close()
   end)
 
-  it("finds nothing in the examples", function()
+  it("finds nothing in the examples #slow", function()
     for _, path in ipairs(examples.list()) do
       local printed = examples.each_handler(path, [[
         local ok, err = require("tasker.testing").verify(handler)
