@@ -49,8 +49,13 @@ static void drop_woken(tk_worker *worker, tk_fiber *fiber) {
   worker->woken_last = last;
 }
 
+/* One that was woken by the answer to its request will not take it. */
 static void end_fiber(tk_worker *worker, tk_fiber *fiber, tk_fiber_end end) {
-  if (fiber->place == TK_FIBER_WOKEN) drop_woken(worker, fiber);
+  if (fiber->place == TK_FIBER_WOKEN) {
+    drop_woken(worker, fiber);
+    tk_request_free(fiber->request);
+    fiber->request = NULL;
+  }
   tk_fiber_end_now(fiber, end);
 }
 
