@@ -27,6 +27,6 @@ describe("the simulation", function()
   -- The halves run at once: ten minutes of one processor.
   it("holds over 20,000 seeds #slow", function()
     local script = '"$0" 101 9900 & half=$!; "$0" 10001 10000 && wait $half'
-    assert_held(process.run { "sh", "-c", script, simulation, timeout = 1150 }, 19900)
+    assert_held(process.run { "sh", "-c", script, simulation, timeout = 2300 }, 19900)
   end)
 end)
