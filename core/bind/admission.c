@@ -87,24 +87,28 @@ static int engine_admit(lua_State *L) {
 
 /* ---- The end ---- */
 
-static void read_settlement(lua_State *L, tk_request *request, tk_admission *a) {
+/* NULL: the app is closed, or may not write (err). */
+static tk_admission *new_settlement(lua_State *L, tk_engine **engine, tk_box **box, tk_err *err) {
   static const char *const verdicts[] = {"none", "success", "failure", NULL};
+  *engine = tk_check_writer(L, 1, err);
+  lua_settop(L, 6);
+  if (!*engine) return NULL;
+  tk_admission *a = new_request(L, TK_EV_SETTLE, box);
+  tk_request *request = (*box)->ptr;
   a->breaker = arena_text(L, 2, &request->arena);
   a->epoch = (uint32_t)luaL_checkinteger(L, 3);
   a->verdict = (uint8_t)luaL_checkoption(L, 4, "none", verdicts);
   a->hold = (uint64_t)luaL_checkinteger(L, 5);
   a->why = arena_text(L, 6, &request->arena);
+  return a;
 }
 
 /* engine:settle(breaker or nil, epoch, verdict, hold, why or nil) */
 static int engine_settle(lua_State *L) {
   tk_err err;
   tk_box *box;
-  tk_engine *engine = tk_check_writer(L, 1, &err);
-  lua_settop(L, 6);
-  if (!engine) return tk_return_error(L, &err);
-  tk_admission *a = new_request(L, TK_EV_SETTLE, &box);
-  read_settlement(L, box->ptr, a);
+  tk_engine *engine;
+  if (!new_settlement(L, &engine, &box, &err)) return tk_return_error(L, &err);
   return tk_engine_await(L, engine, box, push_true);
 }
 
@@ -118,11 +122,9 @@ static bool ran_out_of_time(lua_State *L) {
 static int engine_settle_later(lua_State *L) {
   tk_err err;
   tk_box *box;
-  tk_engine *engine = tk_check_writer(L, 1, &err);
-  lua_settop(L, 6);
-  if (!engine) return tk_return_error(L, &err);
-  tk_admission *a = new_request(L, TK_EV_SETTLE, &box);
-  read_settlement(L, box->ptr, a);
+  tk_engine *engine;
+  tk_admission *a = new_settlement(L, &engine, &box, &err);
+  if (!a) return tk_return_error(L, &err);
   if (ran_out_of_time(L) && a->verdict == TK_VERDICT_NONE) {
     a->verdict = TK_VERDICT_FAILURE;
     a->why = tk_slice_str("the step's time was over before it answered");

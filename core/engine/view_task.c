@@ -1,5 +1,6 @@
 /* One task as JSON: its keys stand in the order of the documented example. */
 #include "engine/view_read.h"
+#include "model/compensation.h"
 
 static tk_slice or_empty_array(tk_slice json) { return json.size ? json : tk_slice_str("[]"); }
 
@@ -311,8 +312,7 @@ int tk_view_status(tk_engine *engine, const tk_id *id, uint8_t *status, tk_err *
   if (!code) code = tk_reading_task_no(&reading, id, &task_no, err);
   if (!code) code = tk_reading_task(&reading, task_no, &task, NULL, err);
   if (!code) *status = task->status;
-  bool undoes = !code && (task->compensating == TK_COMPENSATION_RUNS || task->compensating == TK_COMPENSATION_DUE);
-  if (undoes) *status = TK_TASK_IN_PROGRESS;
+  if (!code && tk_compensation_is_open(task->compensating)) *status = TK_TASK_IN_PROGRESS;
   tk_reading_close(&reading);
   return code;
 }

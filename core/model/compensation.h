@@ -14,6 +14,8 @@ typedef enum tk_compensating {    /* stored in the task's header */
   TK_COMPENSATION_DUE,            /* its steps are being ended, in more than one turn; then it is seen what is to be undone */
   TK_COMPENSATION_STATE_COUNT
 } tk_compensating;
+/* The task's end is not told yet: something of it is being undone, or may have to be. */
+static inline bool tk_compensation_is_open(uint8_t state) { return state == TK_COMPENSATION_RUNS || state == TK_COMPENSATION_DUE; }
 
 typedef struct tk_compensation tk_compensation;
 struct tk_compensation {

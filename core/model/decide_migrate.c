@@ -94,15 +94,16 @@ static int admit_instances(const move *v) {
   if (v->from->step_count != v->to->step_count)
     return refuse(v, TK_NO_STEP, "it has mapped a list or notified people, and version %.*s has %u steps, not %u", (int)v->to->version.size,
                   v->to->version.data, v->to->step_count, v->from->step_count);
-  for (uint32_t i = 0; i < v->from->step_count; i++)
+  for (uint32_t i = 0; i < v->from->step_count; i++) {
     if (v->from->steps[i].flags & TK_GRAPH_NOTIFIES && tk_task_step(v->task, i)->notifications && v->place[i] != i)
       return refuse(v, i, "has notified people, and is not at the same place of version %.*s", (int)v->to->version.size,
                     v->to->version.data);
-    else if (tk_task_step(v->task, i)->fan && (v->place[i] != i || !(v->to->steps[i].flags & TK_GRAPH_MAP)))
+    if (tk_task_step(v->task, i)->fan && (v->place[i] != i || !(v->to->steps[i].flags & TK_GRAPH_MAP)))
       return refuse(v, i, "has mapped its list, and is not a map at the same place of version %.*s", (int)v->to->version.size,
                     v->to->version.data);
     else if (tk_task_step(v->task, i)->fan && !same_limits(&v->from->steps[i], &v->to->steps[i]))
       return refuse(v, i, "has mapped its list within other limits than version %.*s has", (int)v->to->version.size, v->to->version.data);
+  }
   return TK_OK;
 }
 

@@ -96,7 +96,7 @@ static void status_moved(tk_decide *d, const tk_task *task, bool was_final, bool
 
 void tk_part_set_task(tk_decide *d, tk_task *task, uint8_t status) {
   TK_ASSERT(tk_task_may(task->status, status));
-  bool was_final = tk_task_final(task->status), undoes = tk_part_undoes(task) || task->compensating == TK_COMPENSATION_DUE;
+  bool was_final = tk_task_final(task->status), undoes = tk_compensation_is_open(task->compensating);
   d->changes->tasks_delta[task->status]--;
   d->changes->tasks_delta[status]++;
   task->status = status;

@@ -1,9 +1,9 @@
 --- The breakers of a store, for people. What passes them is in tasker.admission.
 -- @module tasker.breakers
 
-local core = require "tasker.core"
 local check = require "tasker.check"
 local errors = require "tasker.errors"
+local task_view = require "tasker.task_view"
 
 local breakers = {}
 
@@ -28,15 +28,7 @@ local function list_breakers(self, options)
   if not text then
     return nil, err
   end
-  local list = assert(core.json.decode(text))
-  for _, breaker in ipairs(list) do
-    for name, value in next, breaker do
-      if value == core.json.null then
-        breaker[name] = nil
-      end
-    end
-  end
-  return list
+  return task_view.records(text)
 end
 
 --- Adds `breakers` to the app's methods.
